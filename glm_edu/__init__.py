@@ -2,6 +2,11 @@
 
 from glm_edu.config import ModelConfig
 from glm_edu.errors import GLMError
+from glm_edu.generate import generate, stream
+from glm_edu.model.cache import ConcatenatingCache, KVCache
+from glm_edu.model.loss import next_token_loss
+from glm_edu.model.transformer import Transformer
+from glm_edu.record import record
 
 __version__ = "0.1.0"
-__all__ = ["GLMError", "ModelConfig"]
+__all__ = ["ConcatenatingCache", "GLMError", "KVCache", "ModelConfig", "Transformer", "generate", "next_token_loss", "record", "stream"]

@@ -66,6 +66,7 @@ class ModelConfig:
     tied_head: bool = False
     prefix_length: int = 0
     prefix_projection: bool = False
+    prefix_embedding: Literal["hidden", "key_value"] = "hidden"  # width of the projected prefix's table
     prefix_dropout: float = 0.1
     hidden_dropout: float = 0.0
     attention_dropout: float = 0.0
@@ -220,7 +221,7 @@ _CHATGLM2: dict[str, Any] = dict(
     feedforward="gated", activation="silu", mask="causal", layer_scaling=True,
     query_key_value_bias=True, attention_output_bias=False, feedforward_bias=False,
     positions="sequential", rotary_pairing="pairs", rotary_fraction=0.5,
-    rotary_frequencies="model", rotary_angles="model",
+    rotary_frequencies="model", rotary_angles="model", prefix_embedding="key_value",
 )  # fmt: skip
 _LLAMA: dict[str, Any] = dict(
     layout="llama", fused_rows="separate", norm="rmsnorm_cast_first", norm_eps=1e-6, residual="pre_norm",

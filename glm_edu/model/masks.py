@@ -1,0 +1,41 @@
+"""Masks: who may look at whom. True = visible, rows ask (queries), columns answer (keys).
+
+Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335), get_masks; (ChatGLM2-6B rev 1fd8e8d), get_masks.
+Differs: the official masks say True = hidden. Where padding leaves a row nothing to look at, ChatGLM-6B keeps the row hidden (its finite mask
+value makes that a uniform average) and ChatGLM2-6B opens it; nobody reads such a row, and no kept row sees one.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+
+def causal_mask(queries: int, keys: int) -> Bool[Tensor, "q k"]:
+    """A token sees itself and the past; the last query is the last key, so earlier keys are a cache: ChatGLM2-6B, ChatGLM3-6B, LLaMA."""
+    key = torch.arange(keys)  # k
+    query = torch.arange(keys - queries, keys)[:, None]  # q 1
+    return key <= query  # q k
+
+
+def prefix_mask(context: int | Int[Tensor, "b 1 1"], length: int) -> Bool[Tensor, "*b q k"]:
+    """The first ``context`` tokens see each other both ways, the rest is causal: ChatGLM-6B. bos is not part of the context."""
+    key = torch.arange(length, device=context.device if isinstance(context, Tensor) else None)  # k
+    query = key[:, None]  # q 1
+    return (key < context) | (key <= query)  # q k
+
+
+def hide_padding(
+    mask: Bool[Tensor, "b 1 q k"], keep: Bool[Tensor, "b k"], pad_rows: bool
+) -> Bool[Tensor, "b 1 q k"]:
+    """Hide padded keys. The rows of padded queries become all ``pad_rows``: open (True) or hidden (False)."""
+    queries = mask.shape[-2]
+    padded_row = ~keep[:, None, -queries:, None]  # b 1 q 1
+    return torch.where(padded_row, torch.tensor(pad_rows, device=mask.device), mask & keep[:, None, None, :])
+
+
+def show_prefix(mask: Bool[Tensor, "b 1 q k"], prefix_length: int) -> Bool[Tensor, "b 1 q p+k"]:
+    """Put the P-tuning prefix in front of the keys: every query sees all of it."""
+    return F.pad(mask, (prefix_length, 0), value=True)

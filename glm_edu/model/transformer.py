@@ -1,0 +1,213 @@
+"""The transformer: embedding -> blocks -> final norm -> logits, for every column of the family table.
+
+Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335), ChatGLMModel and ChatGLMForConditionalGeneration; (ChatGLM2-6B rev 1fd8e8d),
+GLMTransformer and ChatGLMModel; modeling_llama.py (transformers 5.23.0), LlamaModel.
+Differs: batch first throughout; positions and masks follow from the ids (and the cache) in one place; the rotary angles are computed once a
+forward pass, not once a layer; a sequence longer than the model's limit is an error.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from os import PathLike
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from glm_edu.config import ModelConfig
+from glm_edu.errors import InputError
+from glm_edu.model.attention import Extend, Mask
+from glm_edu.model.block import Block
+from glm_edu.model.cache import KVCache
+from glm_edu.model.masks import causal_mask, hide_padding, prefix_mask, show_prefix
+from glm_edu.model.norms import Norm
+from glm_edu.model.positions import bos_index, glm_positions, next_positions, sequential_positions
+from glm_edu.model.prefix import PrefixEncoder
+from glm_edu.model.rotary import angle_table
+from glm_edu.model.tap import Tap
+
+Ids = Int[Tensor, "b s"]
+Keep = Bool[Tensor, "b k"]
+
+
+class Transformer(nn.Module):
+    """The network of ``config``, with random weights that train; ``from_pretrained`` fills it with official ones."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.blocks = nn.ModuleList(Block(config, i) for i in range(config.num_layers))
+        self.final_norm = Norm(config.norm, config.hidden_size, config.norm_eps) if config.final_norm else None
+        self.head = None if config.tied_head else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.prefix = PrefixEncoder(config) if config.prefix_length else None
+        self.gradient_checkpointing = False
+        self.taps = {
+            "position_ids": Tap("position_ids", "b 2 s" if config.rotary_channels == 2 else "b s", "where each token stands; two clocks in ChatGLM-6B"),
+            "mask": Tap("mask", "b 1 q k", "who may look at whom, True = visible"),
+            "embedding": Tap("embedding", "b s h", "one row of the table for each token"),
+            "final_norm": Tap("final_norm", "b s h", "normalized once more, what the head reads"),
+            "logits": Tap("logits", "b s v", "a score for every token of the vocabulary"),
+        }
+        self.apply(_init_weights)
+
+    def forward(
+        self, input_ids: Ids, attention_mask: Tensor | None = None, position_ids: Tensor | None = None,
+        cache: KVCache | None = None,
+    ) -> Float[Tensor, "b s v"]:  # fmt: skip
+        """Logits of the next token at every position.
+
+        Args:
+            input_ids: [b s]; with a cache, the new tokens only.
+            attention_mask: [b k], 1 = keep, over the cached tokens and the new ones; None keeps what the cache kept, and all new ones.
+            position_ids: [b s] ([b 2 s] with two clocks); None: what the official model and tokenizer compute, going on from the cache.
+            cache: filled by the call.
+
+        Raises:
+            InputError: ids, mask, positions or cache that cannot be right; it says which and what was expected.
+        """
+        past = self._check_ids(input_ids, cache)
+        keep = self._keep(input_ids, attention_mask, cache)
+        position_ids, clocks = self._positions(input_ids, keep, position_ids, cache if past else None)
+        position_ids = self.taps["position_ids"](position_ids)
+        mask = self._mask(input_ids, keep, past)
+        x = self.taps["embedding"](self.embedding(input_ids))  # b s h
+        angles = angle_table(self.config, position_ids, x.dtype)
+        for block, extend in zip(self.blocks, self._extensions(x, cache), strict=True):
+            x = self._run(block, x, angles, mask, extend, cache)
+        if cache is not None:
+            cache.keep, cache.clocks = (None if keep.all() else keep), clocks
+            cache.advance(input_ids.shape[1])
+        x = self.taps["final_norm"](self.final_norm(x)) if self.final_norm is not None else x
+        head = self.embedding if self.head is None else self.head
+        return self.taps["logits"](F.linear(x, head.weight))  # b s v
+
+    def _run(self, block: nn.Module, x: Tensor, angles: object, mask: Tensor | None, extend: Extend | None, cache: object) -> Tensor:
+        if self.gradient_checkpointing and self.training and cache is None:
+            return checkpoint(block, x, angles, mask, extend, use_reentrant=False)
+        return block(x, angles, mask, extend)
+
+    def _check_ids(self, ids: Ids, cache: KVCache | None) -> int:
+        """The number of cached tokens, once ids and cache are known to fit."""
+        if ids.ndim != 2 or ids.shape[1] == 0 or ids.shape[0] == 0 or ids.dtype.is_floating_point:
+            raise InputError(f"input_ids should be whole numbers [batch, seq] with at least one token, not {_say(ids)}.")
+        if ids.device.type != "meta" and not 0 <= (low := int(ids.min())) <= (high := int(ids.max())) < self.config.vocab_size:
+            raise InputError(f"input_ids run from {low} to {high}; the vocabulary has ids 0 to {self.config.vocab_size - 1}.")
+        past = cache.tokens if cache is not None else 0
+        if past and (batch := cache.keys[0].shape[0]) != ids.shape[0]:  # type: ignore[union-attr]
+            raise InputError(f"The cache holds a batch of {batch}, input_ids one of {ids.shape[0]}.")
+        if past + ids.shape[1] > self.config.max_positions:
+            raise InputError(
+                f"{past} cached and {ids.shape[1]} new tokens are more than the {self.config.max_positions} that this model "
+                "was made for; shorten the prompt, or raise max_positions with dataclasses.replace(config, ...) to try."
+            )
+        return past
+
+    def _keep(self, ids: Ids, attention_mask: Tensor | None, cache: KVCache | None) -> Keep:
+        """True for every cached and new token that is not padding."""
+        past = cache.tokens if cache is not None else 0
+        expected = (ids.shape[0], past + ids.shape[1])
+        if attention_mask is None:
+            keep = torch.ones(expected, dtype=torch.bool, device=ids.device)  # b k
+            if cache is not None and cache.keep is not None:
+                keep[:, :past] = cache.keep
+            return keep
+        if tuple(attention_mask.shape) != expected:
+            raise InputError(f"attention_mask should be {list(expected)} ([batch, cached and new tokens], 1 = keep), not "
+                             f"{list(attention_mask.shape)}.")  # fmt: skip
+        return attention_mask.to(ids.device).bool()
+
+    def _positions(
+        self, ids: Ids, keep: Keep, given: Tensor | None, cache: KVCache | None
+    ) -> tuple[Int[Tensor, "b *c s"], Int[Tensor, "b *c"]]:
+        """Position ids of the new tokens, and the clocks after them."""
+        if given is not None:
+            self._check_positions(ids, given)
+            return given, given[..., -1]
+        if cache is not None and cache.clocks is not None:
+            return next_positions(cache.clocks, keep[:, cache.tokens :], self.config)
+        if self.config.positions == "glm":
+            return glm_positions(ids, keep, self.config)
+        positions = sequential_positions(keep)
+        return positions, positions[:, -1]
+
+    def _check_positions(self, ids: Ids, given: Tensor) -> None:
+        clocks = self.config.rotary_channels
+        expected = [ids.shape[0], 2, ids.shape[1]] if clocks == 2 else list(ids.shape)
+        if list(given.shape) != expected or given.dtype.is_floating_point:
+            raise InputError(f"position_ids should be whole numbers {expected}, not {_say(given)}.")
+        if given.device.type != "meta" and not 0 <= (low := int(given.min())) <= (high := int(given.max())) < self.config.max_positions:
+            raise InputError(f"position_ids run from {low} to {high}; this model has positions 0 to {self.config.max_positions - 1}.")
+
+    def _mask(self, ids: Ids, keep: Keep, past: int) -> Mask | None:
+        """Who may look at whom; None where a causal mask says it all (or a single new token sees everything)."""
+        new, prefix, padded = ids.shape[1], self.config.prefix_length, not bool(keep.all())
+        bidirectional = self.config.mask == "prefix" and not past
+        if not (bidirectional or padded or self.taps["mask"].watch) and (new == 1 or not (past or prefix)):
+            return None
+        if bidirectional:
+            mask = prefix_mask(bos_index(ids, self.config)[:, None, None], new)[:, None]  # b 1 q k
+        else:
+            mask = causal_mask(new, past + new).to(ids.device).expand(ids.shape[0], 1, -1, -1)  # b 1 q k
+        if padded:
+            mask = hide_padding(mask, keep, pad_rows=math.isinf(self.config.mask_value) and not past and not prefix)
+        return self.taps["mask"](show_prefix(mask, prefix))
+
+    def _extensions(self, x: Float[Tensor, "b s h"], cache: KVCache | None) -> list[Extend | None]:
+        """For each layer, what puts the earlier keys and values in front of the new ones."""
+        prefix = self.prefix(x.shape[0], x.dtype) if self.prefix is not None and not (cache and cache.length) else []
+        if cache is None:
+            return [partial(_prepend, *pair) for pair in prefix] or [None] * len(self.blocks)
+        for layer, (key, value) in enumerate(prefix):
+            cache.append(layer, key, value)
+        if prefix:
+            cache.prefix_length = self.config.prefix_length
+            cache.advance(cache.prefix_length)
+        return [partial(cache.append, layer) for layer in range(len(self.blocks))]
+
+    @property
+    def eager_attention(self) -> bool:
+        """True: always the attention path that keeps the maps, in the official order of operations."""
+        return all(block.attention.eager for block in self.blocks)  # type: ignore[union-attr]
+
+    @eager_attention.setter
+    def eager_attention(self, eager: bool) -> None:
+        for block in self.blocks:
+            block.attention.eager = eager  # type: ignore[union-attr]
+
+    @classmethod
+    def from_pretrained(
+        cls, path_or_hub_id: str | PathLike[str], dtype: torch.dtype | str | None = None, device: str | torch.device = "cpu",
+        revision: str | None = None, quantize: str | None = None,
+    ) -> Self:  # fmt: skip
+        """The model of an official directory (or hub id), every tensor accounted for. See ``glm_edu.checkpoints``."""
+        from glm_edu.checkpoints import from_pretrained
+
+        return from_pretrained(path_or_hub_id, dtype=dtype, device=device, revision=revision, quantize=quantize)  # type: ignore[return-value]
+
+    def save_pretrained(self, path: str | PathLike[str], max_shard_size: str | int = "5GB", safe_serialization: bool = True) -> None:
+        """Write an official-layout directory. See ``glm_edu.checkpoints``."""
+        from glm_edu.checkpoints import save_pretrained
+
+        save_pretrained(self, path, max_shard_size=max_shard_size, safe_serialization=safe_serialization)
+
+
+def _prepend(first_key: Tensor, first_value: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.cat([first_key, key], dim=2), torch.cat([first_value, value], dim=2)
+
+
+def _say(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+
+
+def _init_weights(module: nn.Module) -> None:
+    """Normal weights of deviation 0.02 and zero biases: a start that trains. The official ``_init_weights`` does nothing."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,140 @@
+"""Look inside a forward pass: record, replace, or stop at any named tensor.
+
+    with record(model) as seen:
+        model(input_ids)
+    seen["blocks.0.attention.probs"]          # [batch, heads, query, key]
+
+Recording the scores or the probabilities of a layer makes that layer take the eager attention path, the one that has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from types import TracebackType
+
+from torch import Tensor
+
+from glm_edu.errors import RecordError
+from glm_edu.model.tap import Tap
+from glm_edu.model.transformer import Transformer
+
+Replacement = Tensor | Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of ``Seen.table()``."""
+
+    name: str
+    letters: str
+    shape: tuple[int, ...]
+    dtype: str
+    meaning: str
+
+
+class Seen(Mapping[str, Tensor]):
+    """The recorded tensors of the last forward pass, detached, in the order in which they were made."""
+
+    def __init__(self) -> None:
+        self._tensors: dict[str, Tensor] = {}
+        self._taps: dict[str, Tap] = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._tensors:
+            raise RecordError(f"{name!r} was not recorded. Recorded: {', '.join(self._tensors) or 'nothing yet'}.")
+        return self._tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def keep(self, tap: Tap, tensor: Tensor) -> None:
+        """Called by the recorder as a tensor passes ``tap``."""
+        self._tensors.pop(tap.name, None)  # a second pass goes to the end, so the order is that of the last pass
+        self._tensors[tap.name], self._taps[tap.name] = tensor.detach(), tap
+
+    def table(self) -> list[Row]:
+        """Name, axes in letters, sizes, dtype and meaning of each recorded tensor, in forward order."""
+        return [
+            Row(name, self._taps[name].letters, tuple(t.shape), str(t.dtype).removeprefix("torch."), self._taps[name].meaning)
+            for name, t in self.items()
+        ]
+
+
+class _StopForward(Exception):
+    """Ends a forward pass at the tensor that was asked for; never leaves the ``with`` block."""
+
+
+def taps(model: Transformer) -> dict[str, Tap]:
+    """Every named place of ``model``. Without a final norm there is no ``final_norm``."""
+    found = [tap for module in model.modules() if hasattr(module, "taps") for tap in module.taps.values()]
+    return {tap.name: tap for tap in found if tap.name != "final_norm" or model.config.final_norm}
+
+
+class record:  # noqa: N801  reads as a verb: with record(model) as seen
+    """Record tensors of every forward pass inside the ``with`` block.
+
+    Args:
+        model: the network to watch.
+        names: names or patterns (``"blocks.*.output"``); None records everything.
+        replace: name or pattern -> a tensor, or a function of the tensor; what follows is computed from the replacement.
+        stop_at: end the pass, and the ``with`` block, once this tensor is made; the layers after it are not computed.
+
+    Raises:
+        RecordError: a name or pattern that fits no tensor of this model, or a replacement of another shape.
+    """
+
+    def __init__(
+        self, model: Transformer, names: str | Iterable[str] | None = None,
+        replace: Mapping[str, Replacement] | None = None, stop_at: str | None = None,
+    ) -> None:  # fmt: skip
+        self._all = taps(model)
+        wanted = ["*"] if names is None else [names] if isinstance(names, str) else list(names)
+        self._record = {n for pattern in wanted for n in self._match(pattern)}
+        self._replace = {n: new for pattern, new in (replace or {}).items() for n in self._match(pattern)}
+        self._stop = set(self._match(stop_at)) if stop_at else set()
+        self._seen = Seen()
+        self._before: dict[str, Callable[[Tap, Tensor], Tensor] | None] = {}
+
+    def _match(self, pattern: str) -> list[str]:
+        if found := [name for name in self._all if fnmatchcase(name, pattern)]:
+            return found
+        layers = sum(name.endswith(".middle") for name in self._all)
+        raise RecordError(f"No tensor is called {pattern!r} in this model of {layers} layers. Names: "
+                          f"{', '.join(n for n in self._all if not n.startswith('blocks.') or n.startswith('blocks.0.'))}.")  # fmt: skip
+
+    def __enter__(self) -> Seen:
+        for name in self._record | self._replace.keys() | self._stop:
+            self._before[name] = self._all[name].watch
+            self._all[name].watch = self._watch
+        return self._seen
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        for name, before in self._before.items():
+            self._all[name].watch = before
+        return kind is _StopForward
+
+    def _watch(self, tap: Tap, tensor: Tensor) -> Tensor:
+        outer = self._before[tap.name]
+        tensor = tensor if outer is None else outer(tap, tensor)
+        if tap.name in self._replace:
+            tensor = self._replaced(tap, tensor)
+        if tap.name in self._record or tap.name in self._stop:
+            self._seen.keep(tap, tensor)
+        if tap.name in self._stop:
+            raise _StopForward
+        return tensor
+
+    def _replaced(self, tap: Tap, tensor: Tensor) -> Tensor:
+        new = self._replace[tap.name]
+        new = new(tensor) if callable(new) else new
+        if not isinstance(new, Tensor) or new.shape != tensor.shape:
+            given = list(new.shape) if isinstance(new, Tensor) else type(new).__name__
+            raise RecordError(f"The replacement of {tap.name} should be a tensor {list(tensor.shape)}, not {given}.")
+        return new.to(tensor.device, tensor.dtype)
