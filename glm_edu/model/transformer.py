@@ -84,8 +84,8 @@ class Transformer(nn.Module):
             cache.keep, cache.clocks = (None if keep.all() else keep), clocks
             cache.advance(input_ids.shape[1])
         x = self.taps["final_norm"](self.final_norm(x)) if self.final_norm is not None else x
-        head = self.embedding if self.head is None else self.head
-        return self.taps["logits"](F.linear(x, head.weight))  # b s v
+        logits = F.linear(x, self.embedding.weight) if self.head is None else self.head(x)  # b s v
+        return self.taps["logits"](logits)
 
     def _run(self, block: nn.Module, x: Tensor, angles: object, mask: Tensor | None, extend: Extend | None, cache: object) -> Tensor:
         if self.gradient_checkpointing and self.training and cache is None:

@@ -1,0 +1,226 @@
+"""Mistakes: plausible wrong versions of one line each, and the tensor at which the ladder must catch them.
+
+A proof that cannot fail proves nothing. Each entry plants one mistake, names the case that shows it, and the first official
+tensor that it moves. The tests apply all of them; the chapters apply one and let you watch the row turn red.
+
+    with mistake("bos joins the prefix"):
+        ladder = climb(Transformer.from_pretrained(case.directory), case)
+    ladder.first_divergent                    # "mask"
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from glm_edu.config import FAMILIES, ModelConfig
+from glm_edu.errors import InputError
+from glm_edu.model import attention, feedforward, masks, norms, positions, prefix, residual, rotary, transformer
+from glm_edu.model.transformer import Transformer
+from glm_edu.parity import ladder
+
+Patches = Callable[[], list[Any]]  # makes what unittest.mock.patch.object or patch.dict returns
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One wrong line.
+
+    ``case``: the golden case that shows it. ``first_wrong``: the first official tensor that it moves.
+    ``alone``: cached steps continue by themselves (the mistake is in the continuing).
+    """
+
+    name: str
+    case: str
+    first_wrong: str
+    patches: Patches
+    alone: bool = False
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The package with this mistake in it, until the block ends."""
+        with ExitStack() as stack:
+            for change in self.patches():
+                stack.enter_context(change)
+            yield
+
+
+def mistake(name: str) -> AbstractContextManager[None]:
+    """The package with the mistake called ``name`` in it, until the ``with`` block ends.
+
+    Raises:
+        InputError: there is no such mistake; the message lists them.
+    """
+    for entry in MISTAKES:
+        if entry.name == name:
+            return entry.applied()
+    raise InputError(f"There is no mistake {name!r}. There are: {', '.join(entry.name for entry in MISTAKES)}.")
+
+
+# How a mistake is planted: a function exchanged, an entry of a table exchanged, an option of the family's column changed.
+
+
+def _swap(target: object, attribute: str, new: object) -> Patches:
+    return lambda: [patch.object(target, attribute, new)]
+
+
+def _residual(rule: Callable[[Tensor, Tensor, Tensor, float], Tensor], name: str = "scaled_post_norm") -> Patches:
+    return lambda: [patch.dict(residual.RESIDUALS, {name: rule})]
+
+
+def _option(layout: str, **options: object) -> Patches:
+    return lambda: [patch.dict(FAMILIES[layout], options)]
+
+
+def _glm_positions(change: Callable[[Tensor, Tensor], Tensor]) -> Patches:
+    """``change(ids, positions)`` spoils the position ids [b 2 s] of a prompt."""
+
+    def wrong(ids: Tensor, keep: Tensor, config: ModelConfig) -> tuple[Tensor, Tensor]:
+        position_ids, clocks = positions.glm_positions(ids, keep, config)
+        return change(ids, position_ids), clocks
+
+    return _swap(transformer, "glm_positions", wrong)
+
+
+def _scores(scale: Callable[[int, int], tuple[float, float]]) -> Patches:
+    """Scores whose query is divided, and whose result is multiplied, by ``scale(head_dim, layer)``."""
+
+    def wrong(query: Tensor, key: Tensor, mask: Tensor | None, mask_value: float = -math.inf, layer: int = 1) -> Tensor:
+        divide, multiply = scale(query.shape[-1], layer)
+        scores = (query / divide) @ key.transpose(-1, -2)
+        return (scores if mask is None else scores.masked_fill(~mask, mask_value)).float() * multiply
+
+    return _swap(attention, "attention_scores", wrong)
+
+
+def _build(change: Callable[[Transformer], None]) -> Patches:
+    """Spoil each network as it is built."""
+    original = Transformer.__init__
+
+    def build(self: Transformer, config: ModelConfig) -> None:
+        original(self, config)
+        change(self)
+
+    return _swap(Transformer, "__init__", build)
+
+
+def _positions_keep_counting(ids: Tensor, position_ids: Tensor) -> Tensor:
+    return torch.stack([torch.arange(ids.shape[1]).expand_as(ids), position_ids[:, 1]], dim=1)
+
+
+def _block_from_zero(ids: Tensor, position_ids: Tensor) -> Tensor:
+    return torch.stack([position_ids[:, 0], (position_ids[:, 1] - 1).clamp(min=0)], dim=1)
+
+
+def _swapped_channels(config: ModelConfig, position_ids: Tensor, dtype: torch.dtype) -> rotary.Angles:
+    return rotary.angle_table(config, position_ids.flip(1), dtype)
+
+
+def _mask_before_gmask(ids: Tensor, config: ModelConfig) -> Tensor:
+    mask, gmask = positions.first_index(ids, config.mask_id), positions.first_index(ids, config.gmask_id)
+    return torch.where(mask >= 0, mask, gmask)
+
+
+def _bos_joins(context: Tensor, length: int) -> Tensor:
+    return masks.prefix_mask(context + 1, length)
+
+
+def _rotate_the_other_way(x: Tensor) -> Tensor:
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([second, -first], dim=-1)
+
+
+def _restart(last: Tensor, keep: Tensor, config: ModelConfig) -> tuple[Tensor, Tensor]:
+    return positions.next_positions(torch.full_like(last, -1), keep, config)
+
+
+def _tile_groups(x: Tensor, heads: int) -> Tensor:
+    return x.repeat(1, heads // x.shape[1], 1, 1)
+
+
+def _exponent_over_head(rotary_dim: int, base: float, dtype: torch.dtype = torch.float32) -> Tensor:
+    return 1.0 / base ** (torch.arange(0, rotary_dim, 2, dtype=dtype) / (2 * rotary_dim))
+
+
+def _gate_the_wrong_half(self: feedforward.FeedForward, x: Tensor) -> Tensor:
+    assert self.gate is not None
+    return self.taps["output"](self.down(self.gate(x) * feedforward.ACTIVATIONS[self.activation](self.up(x))))
+
+
+def _eps_outside_the_root(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    return x / (x.pow(2).mean(-1, keepdim=True).sqrt() + eps) * weight
+
+
+def _key_and_value_swapped(self: prefix.PrefixEncoder, batch: int, dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:
+    return [(value, key) for key, value in _prefix_forward(self, batch, dtype)]
+
+
+def _no_future_hidden(queries: int, keys: int) -> Tensor:
+    return torch.ones(queries, keys, dtype=torch.bool)
+
+
+def _skip_final_norm(model: Transformer) -> None:
+    model.final_norm.forward = lambda x: x  # type: ignore[union-attr, method-assign]
+
+
+def _tie_head(model: Transformer) -> None:
+    model.head.forward = lambda x: F.linear(x, model.embedding.weight)  # type: ignore[union-attr, method-assign]
+
+
+def _unshifted_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
+
+
+_prefix_forward = prefix.PrefixEncoder.forward
+_V1, _V2 = "chatglm1_gmask", "chatglm2_prefill"
+_KEY, _PROBS, _MIDDLE = "blocks.0.attention.key", "blocks.0.attention.probs", "blocks.0.middle"
+_FEEDFORWARD = "blocks.0.feedforward.output"
+
+MISTAKES: tuple[Mistake, ...] = (
+    # who stands where, who sees whom
+    Mistake("bos joins the prefix", _V1, "mask", _swap(transformer, "prefix_mask", _bos_joins)),
+    Mistake("causal mask for a prefix mask", _V1, "mask", _option("chatglm", mask="causal")),
+    Mistake("nothing hidden", _V2, "mask", _swap(transformer, "causal_mask", _no_future_hidden)),
+    Mistake("positions keep counting after bos", _V1, "position_ids", _glm_positions(_positions_keep_counting)),
+    Mistake("block positions start at 0 on bos", _V1, "position_ids", _glm_positions(_block_from_zero)),
+    Mistake("[MASK] before [gMASK]", "chatglm1_mask", "position_ids", _swap(positions, "mask_index", _mask_before_gmask)),
+    Mistake("cached steps start at 0 again", "chatglm2_decode", "position_ids", _swap(transformer, "next_positions", _restart), True),
+    # rotary
+    Mistake("position channels swapped", _V1, _KEY, _swap(transformer, "angle_table", _swapped_channels)),
+    Mistake("halves swapped", _V1, _KEY, lambda: [patch.dict(rotary.ROTATE, half=_rotate_the_other_way)]),
+    Mistake("pairs for halves", _V1, _KEY, _option("chatglm", rotary_pairing="pairs")),
+    Mistake("halves for pairs", _V2, _KEY, _option("chatglm2", rotary_pairing="half")),
+    Mistake("whole head rotated", _V2, _KEY, _option("chatglm2", rotary_fraction=1.0)),
+    Mistake("exponent over the head instead of its rotated part", _V2, _KEY, _swap(rotary, "inverse_frequencies", _exponent_over_head)),
+    Mistake("inverse frequencies not rounded to float16", _V1, _KEY, _option("chatglm", rotary_frequencies="float32")),
+    Mistake("rope_ratio ignored", "glm4_remote_prefill", _KEY, _swap(ModelConfig, "rope_ratio", property(lambda c: 1.0, lambda c, v: None))),
+    # attention
+    Mistake("per-head query, key, value read as blocks", _V1, _KEY, _option("chatglm", fused_rows="blocks")),
+    Mistake("groups tiled instead of repeated", _V2, _PROBS, _swap(attention, "expand_groups", _tile_groups)),
+    Mistake("scores not divided by sqrt(d)", _V1, _PROBS, _scores(lambda d, layer: (layer, layer))),
+    Mistake("scores divided by d", _V2, _PROBS, _scores(lambda d, layer: (d * layer, layer))),
+    Mistake("layer factor not undone", _V1, "blocks.1.attention.probs", _scores(lambda d, layer: (math.sqrt(d) * layer, 1))),
+    Mistake("prefix keys and values swapped", "chatglm1_ptuning_embed", _KEY, _swap(prefix.PrefixEncoder, "forward", _key_and_value_swapped)),
+    # residual, norm, feed-forward
+    Mistake("alpha from num_layers", _V1, _MIDDLE, _swap(ModelConfig, "alpha", property(lambda c: math.sqrt(2 * c.num_layers)))),
+    Mistake("alpha on f instead of norm", _V1, _MIDDLE, _residual(lambda x, normed, out, alpha: normed + alpha * out)),
+    Mistake("no alpha", _V1, _MIDDLE, _residual(residual.post_norm)),
+    Mistake("residual from x instead of norm(x)", _V1, _MIDDLE, _residual(lambda x, normed, out, alpha: alpha * x + out)),
+    Mistake("residual from norm(x) instead of x", _V2, _MIDDLE, _residual(residual.post_norm, "pre_norm")),
+    Mistake("eps outside the root", "llama_prefill", "blocks.0.input_norm",
+            lambda: [patch.dict(norms.RMS_NORMS, rmsnorm_cast_first=_eps_outside_the_root)]),
+    Mistake("erf for tanh", _V1, _FEEDFORWARD, _option("chatglm", activation="gelu")),
+    Mistake("activation on up instead of gate", _V2, _FEEDFORWARD, _swap(feedforward.FeedForward, "forward", _gate_the_wrong_half)),
+    # the top
+    Mistake("final norm skipped", _V1, "final_norm", _build(_skip_final_norm)),
+    Mistake("head tied to the embedding", _V1, "logits", _build(_tie_head)),
+    Mistake("labels not shifted", _V2, "loss", _swap(ladder, "next_token_loss", _unshifted_loss)),
+)  # fmt: skip
