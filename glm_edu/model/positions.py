@@ -7,7 +7,8 @@ context, 1 for ``bos`` (<sop>), then 2, 3, ...
 Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335), get_position_ids and prepare_inputs_for_generation; tokenization_chatglm.py, _pad.
 Differs: computed for the batch at once; padding is given by a keep mask, and kept tokens stand where they would without it.
 Two published revisions disagree: that of 2023-03 lets the first clock run on after a [gMASK] prompt (0 1 2 3 for "x x [gMASK]
-bos"), that of 2023-09 freezes it (0 1 2 2). ``ModelConfig.position_revision`` selects; the released weights go with 2023-09.
+bos"), that of 2023-09 freezes it (0 1 2 2). The older one also fills [MASK] before [gMASK] where a prompt holds both, and its
+cached steps stand at the mask all the same. ``ModelConfig.position_revision`` selects; the released weights go with 2023-09.
 """
 
 from __future__ import annotations
@@ -45,13 +46,14 @@ def bos_index(ids: Int[Tensor, "b s"], config: ModelConfig) -> Int[Tensor, " b"]
 
 
 def mask_index(ids: Int[Tensor, "b s"], config: ModelConfig) -> Int[Tensor, " b"]:
-    """Index of the token that the answer fills: the first [gMASK], else the first [MASK].
+    """Index of the token that the answer fills: the first [gMASK], else the first [MASK] (in revision 2023-03 the other way round).
 
     Raises:
         InputError: a row has neither.
     """
     gmask, mask = first_index(ids, config.gmask_id), first_index(ids, config.mask_id)
-    index = torch.where(gmask >= 0, gmask, mask)
+    first, second = (gmask, mask) if config.position_revision == "2023-09" else (mask, gmask)
+    index = torch.where(first >= 0, first, second)
     if (index < 0).any():
         raise InputError(f"Row {int((index < 0).int().argmax())} of input_ids has neither [gMASK] ({config.gmask_id}) "
                          f"nor [MASK] ({config.mask_id}); a ChatGLM-6B prompt needs one of them before bos.")  # fmt: skip
@@ -64,9 +66,10 @@ def glm_positions(
     """Position ids of a whole prompt, [b 2 s] (or [b s] without the second clock), and the clocks that decoding goes on from."""
     index = sequential_positions(keep)  # b s
     context = index.gather(-1, bos_index(ids, config)[:, None])  # b 1
-    frozen = index.gather(-1, mask_index(ids, config)[:, None])  # b 1
+    filled = mask_index(ids, config)[:, None]  # b 1
+    frozen = index.gather(-1, filled)  # b 1
     stands_still = config.rotary_channels == 2 and config.position_revision == "2023-09"
-    fills_mask = first_index(ids, config.gmask_id)[:, None] < 0  # b 1   a [MASK] prompt freezes in every revision
+    fills_mask = ids.gather(-1, filled) == config.mask_id  # b 1   a [MASK] prompt freezes in every revision
     position = torch.where((index >= context) & (fills_mask | stands_still), frozen, index)  # b s
     if config.rotary_channels == 1:
         return position, frozen[:, 0]
