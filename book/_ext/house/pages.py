@@ -55,9 +55,10 @@ FRONT_DOOR = """<!doctype html>
 
 
 def write_front_door(app: Sphinx, exception: Exception | None) -> None:
-    """The site's index.html, which leads to the landing page at once. The toc extension's own has no language or title."""
+    """The site's index.html, which leads to the landing page at once (the toc extension's has no language or title)."""
     if not exception and app.builder.format == "html":
-        Path(app.outdir, "index.html").write_text(FRONT_DOOR.format(page=f"{app.config.root_doc}.html"), encoding="utf-8")
+        page = FRONT_DOOR.format(page=f"{app.config.root_doc}.html")
+        Path(app.outdir, "index.html").write_text(page, encoding="utf-8")
 
 
 def add_templates(app: Sphinx) -> None:
