@@ -1,0 +1,59 @@
+"""Every tensor accounted for: what is missing, extra or of the wrong shape is said in one error. Nothing is skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from glm_edu.checkpoints.layout import OfficialTensor
+from glm_edu.errors import CheckpointError
+
+_HINTS = (  # in which list, part of a name, what it usually means
+    ("extra", "prefix_encoder", "A P-tuning prefix needs pre_seq_len (and prefix_projection) in config.json."),
+    ("extra", "weight_scale", "weight_scale belongs to quantized weights, which cannot be read yet: get float16."),
+    ("missing", "lm_head", "If the head is the embedding once more, config.json says so: tie_word_embeddings true."),
+)
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint that loads, but whose content looks damaged."""
+
+
+def check_names_and_shapes(
+    expected: Iterable[OfficialTensor], found: Mapping[str, Tensor], ignored: Iterable[str]
+) -> None:
+    """Compare what the config calls for with what the file holds.
+
+    Args:
+        expected: every tensor that the network needs.
+        found: the file's tensors by name.
+        ignored: names that may be in the file and are not read.
+
+    Raises:
+        CheckpointError: lists every missing, extra and mis-shaped tensor.
+    """
+    needed = {tensor.name: tensor for tensor in expected}
+    missing = [name for name in needed if name not in found]
+    extra = sorted(found.keys() - needed.keys() - set(ignored))
+    wrong = [problem for name, tensor in needed.items() if name in found and (problem := _problem(tensor, found[name]))]
+    if missing or extra or wrong:
+        lists = {"missing": missing, "extra": extra, "of the wrong kind": wrong}
+        parts = [f"{len(names)} {title}:\n  " + "\n  ".join(names) for title, names in lists.items() if names]
+        hints = [hint for title, word, hint in _HINTS if any(word in name for name in lists[title])]
+        raise CheckpointError("\n".join(["The checkpoint does not fit its config.json.", *parts, *hints]))
+
+
+def _problem(expected: OfficialTensor, found: Tensor) -> str:
+    if tuple(found.shape) != expected.shape:
+        return f"{expected.name}: shape {list(found.shape)} in the file, {list(expected.shape)} by config.json"
+    if not found.is_floating_point() or found.layout != torch.strided:
+        return f"{expected.name}: {found.dtype} ({found.layout}) in the file; expected plain floating-point numbers"
+    return ""
+
+
+def is_finite(tensor: Float[Tensor, "*shape"]) -> bool:
+    """False if any element is NaN or infinite. Two numbers are made, not a mask as large as the tensor."""
+    return all(bool(extreme.isfinite()) for extreme in tensor.aminmax())
