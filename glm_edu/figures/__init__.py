@@ -1,0 +1,22 @@
+"""The pictures of the book: one function each, tensors in, a Figure out. The site's ``live.js`` adds the controls."""
+
+from glm_edu.figures.attention import attention_map
+from glm_edu.figures.figure import ASSETS, Figure
+from glm_edu.figures.mask import mask_painter
+from glm_edu.figures.norms import residual_norms
+from glm_edu.figures.positions import position_table
+from glm_edu.figures.rules import RULES, rule_mask, rule_positions
+from glm_edu.figures.shapes import shape_flow
+
+__all__ = [
+    "ASSETS",
+    "RULES",
+    "Figure",
+    "attention_map",
+    "mask_painter",
+    "position_table",
+    "residual_norms",
+    "rule_mask",
+    "rule_positions",
+    "shape_flow",
+]

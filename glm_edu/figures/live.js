@@ -1,0 +1,372 @@
+/* Live figures. A classic script: no modules, no build step, no request but one for plotly.min.js beside this file.
+   It finds figure.glm-figure[data-figure], reads the JSON inside, and gives the static picture its controls when it
+   nears the viewport. Words come from that JSON, so a translated book needs no change here. */
+(function () {
+  "use strict";
+
+  const base = document.currentScript ? document.currentScript.src.replace(/[^/]*$/, "") : "";
+
+  /* ---- the rules: pure functions, compared with Python in the tests ---- */
+
+  const RULES = {
+    prefix: (context, query, key) => key < context || key <= query,
+    causal: (context, query, key) => key <= query,
+    sop_joins_prefix: (context, query, key) => key <= context || key <= query,
+  };
+
+  function visible(rule, context, query, key, pads = 0) {
+    return key >= pads && query >= pads && RULES[rule](context, query, key);
+  }
+
+  /* Rows of 0 and 1, like rule_mask in mask.py. */
+  function maskOf(rule, context, length, pads = 0) {
+    const index = [...Array(length).keys()];
+    return index.map((query) => index.map((key) => Number(visible(rule, context, query, key, pads))));
+  }
+
+  /* The two clocks of ChatGLM-6B, like rule_positions in mask.py. */
+  function positions(context, length, pads = 0, anchor = null) {
+    const index = [...Array(length).keys()];
+    const last = Math.max(context - 1 - pads, 0);
+    const stop = anchor === null ? last : Math.min(anchor, last);
+    return [
+      index.map((i) => Math.max(i < context ? i - pads : stop, 0)),
+      index.map((i) => Math.max(i - context + 1, 0)),
+    ];
+  }
+
+  /* The pair (mask token, sop) taken from where it stands and put where the context now ends. */
+  function slide(items, from, to) {
+    const rest = items.filter((_, i) => i !== from - 1 && i !== from);
+    return [...rest.slice(0, to - 1), items[from - 1], items[from], ...rest.slice(to - 1)];
+  }
+
+  const shade = (thousandth) => Math.round(Math.sqrt(Math.max(thousandth, 0) * 10));
+
+  /* ---- small tools ---- */
+
+  function make(tag, attributes = {}, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.append(...children);
+    return element;
+  }
+
+  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
+
+  function slider(label, min, max, value, onInput) {
+    const input = make("input", { type: "range", min, max, value, step: 1 });
+    const shown = make("span", { class: "glm-value", "aria-hidden": "true" }, String(value));
+    input.addEventListener("input", () => onInput(input.valueAsNumber));
+    const element = make("label", { class: "glm-slider" }, make("span", {}, label), input, shown);
+    const set = (now) => { input.value = now; shown.textContent = now; };
+    return { element, set };
+  }
+
+  let choices = 0; // radio groups need a name each
+
+  function choice(label, options, value, onChange) {
+    const name = "glm-choice-" + choices++;
+    const group = make("fieldset", { class: "glm-choice" }, make("legend", {}, label));
+    const inputs = options.map(([key, text]) => {
+      const input = make("input", { type: "radio", name, value: key });
+      input.addEventListener("change", () => onChange(key));
+      group.append(make("label", {}, input, make("span", {}, text)));
+      return input;
+    });
+    const set = (now) => inputs.forEach((input) => { input.checked = input.value === now; });
+    set(value);
+    return { element: group, set };
+  }
+
+  /* Controls above the picture, one line under it that answers the pointer and the keyboard. */
+  function frame(figure, controls, hint) {
+    const picture = figure.querySelector(".glm-picture");
+    const read = make("p", { class: "glm-read" }, hint || "");
+    picture.setAttribute("role", "group");
+    if (controls.length) picture.before(make("div", { class: "glm-controls" }, ...controls.map((control) => control.element)));
+    picture.after(read);
+    const tell = (text) => { read.textContent = text; };
+    const describe = (text) => { tell(text); picture.setAttribute("aria-label", text); };
+    return { picture, tell, describe };
+  }
+
+  /* Arrow keys and the pointer walk over a table's cells; one cell at a time is in the tab order. */
+  function rove(picture, textOf, onPick) {
+    const table = picture.querySelector("table");
+    const rows = [...table.tBodies[0].rows].map((row) => [...row.cells].slice(1));
+    const columns = [...table.tHead.rows[0].cells].slice(1);
+    let here = [0, 0];
+    table.setAttribute("role", "grid");
+    table.setAttribute("aria-label", picture.getAttribute("aria-label"));
+    picture.removeAttribute("tabindex");
+    rows.flat().forEach((cell) => { cell.tabIndex = -1; });
+    rows[0][0].tabIndex = 0;
+
+    const at = (event) => {
+      const cell = event.target.closest("tbody td");
+      return cell && [cell.parentNode.sectionRowIndex, cell.cellIndex - 1];
+    };
+    const mark = (q, k) => {
+      table.querySelectorAll(".at").forEach((cell) => cell.classList.remove("at"));
+      [rows[q][k], columns[k], rows[q][k].parentNode.cells[0]].forEach((cell) => cell.classList.add("at"));
+      rows[q][k].setAttribute("aria-label", textOf(q, k));
+    };
+    const go = (q, k) => {
+      rows[here[0]][here[1]].tabIndex = -1;
+      here = [q, k];
+      rows[q][k].tabIndex = 0;
+      mark(q, k);
+      rows[q][k].focus({ preventScroll: false });
+    };
+    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+    const clamp = (value, list) => Math.min(Math.max(value, 0), list.length - 1);
+
+    table.addEventListener("pointerover", (event) => { const spot = at(event); if (spot) mark(...spot); });
+    table.addEventListener("focusin", (event) => { const spot = at(event); if (spot) { here = spot; mark(...spot); } });
+    table.addEventListener("click", (event) => { const spot = at(event); if (spot) { go(...spot); if (onPick) onPick(spot[0]); } });
+    table.addEventListener("keydown", (event) => {
+      const [q, k] = here;
+      if (step[event.key]) go(clamp(q + step[event.key][0], rows), clamp(k + step[event.key][1], columns));
+      else if (event.key === "Home") go(q, 0);
+      else if (event.key === "End") go(q, columns.length - 1);
+      else if ((event.key === "Enter" || event.key === " ") && onPick) onPick(q);
+      else return;
+      event.preventDefault();
+    });
+    return { rows, columns };
+  }
+
+  /* ---- one function a picture ---- */
+
+  function attentionMap(figure, data, words) {
+    let head = data.head;
+    let held = null;
+    const view = frame(figure, [], words.hint);
+    const weight = (q, k) => data.thousandths[head][q][k] / 1000;
+    const textOf = (q, k) => fill(words.cell, { q: data.rows[q], k: data.columns[k], p: weight(q, k).toFixed(weight(q, k) < 0.01 ? 3 : 2) });
+    const { rows } = rove(view.picture, (q, k) => { view.tell(textOf(q, k)); return textOf(q, k); }, hold);
+
+    function hold(q) {
+      held = held === q ? null : q;
+      rows.forEach((cells, i) => cells[0].parentNode.classList.toggle("dim", held !== null && held !== i));
+    }
+    function show(chosen) {
+      head = chosen;
+      rows.forEach((cells, q) => {
+        const values = data.thousandths[head][q];
+        const top = values.indexOf(Math.max(...values));
+        cells.forEach((cell, k) => {
+          cell.style.setProperty("--p", shade(values[k]));
+          cell.classList.toggle("top", k === top);
+        });
+      });
+      buttons.forEach((button, h) => {
+        button.classList.toggle("now", h === head);
+        button.setAttribute("aria-pressed", h === head);
+      });
+    }
+    const heads = view.picture.querySelector(".glm-heads");
+    heads.setAttribute("role", "group");
+    heads.setAttribute("aria-label", words.heads);
+    const buttons = [...heads.children].map((thumb, h) => {
+      const button = make("button", { type: "button" }, ...thumb.childNodes);
+      button.addEventListener("click", () => { show(h); view.describe(fill(words.now, { h, n: data.thousandths.length })); });
+      thumb.replaceWith(button);
+      return button;
+    });
+    show(head);
+  }
+
+  function maskPainter(figure, data, words) {
+    if (!data.rule) return;
+    const length = data.tokens.length;
+    const state = { rule: data.rule, context: data.context };
+    const least = data.slides ? data.pads + 1 : data.pads;
+    const most = data.slides ? length - 1 : length;
+    const context = slider(words.context, least, most, state.context, (value) => change({ context: value }));
+    const rule = choice(words.rule, data.rules.map((key) => [key, words[key]]), state.rule, (value) => change({ rule: value }));
+    const view = frame(figure, data.rules.length > 1 ? [context, rule] : [context], words.hint);
+    const { rows, columns } = rove(view.picture, (q, k) => { view.tell(reason(q, k)); return reason(q, k); });
+    const labels = columns.map((cell) => [cell.textContent, cell.firstChild.className]);
+    let tokens = labels;
+
+    function reason(q, k) {
+      const values = { q: tokens[q][0], k: tokens[k][0], i: q, j: k, c: state.context };
+      if (q < data.pads || k < data.pads) return words.hidden_pad;
+      if (!visible(state.rule, state.context, q, k, data.pads)) {
+        return fill(state.rule === "causal" ? words.hidden_causal : words.hidden_prefix, values);
+      }
+      if (inContext(k)) return fill(words.by_context, values);
+      return fill(k <= q ? words.by_order : words.by_mistake, values);
+    }
+    const inContext = (k) => state.rule !== "causal" && k < state.context;
+    const isMistake = (q, k) =>
+      state.rule !== "causal" && visible(state.rule, state.context, q, k, data.pads) !== visible("prefix", state.context, q, k, data.pads);
+
+    function label(cell, [text, turned], whole) {
+      cell.firstChild.textContent = text;
+      if (whole) cell.firstChild.className = turned;
+    }
+    function paint() {
+      tokens = data.slides ? slide(labels, data.context, state.context) : labels;
+      const mask = maskOf(state.rule, state.context, length, data.pads);
+      const clocks = positions(state.context, length, data.pads, data.anchor);
+      [...view.picture.querySelector("thead").rows].slice(1).forEach((row, c) => {
+        clocks[c].forEach((value, i) => { row.cells[i + 1].textContent = value; });
+      });
+      columns.forEach((cell, k) => label(cell, tokens[k], true));
+      rows.forEach((cells, q) => {
+        label(cells[0].parentNode.cells[0], tokens[q], false);
+        cells.forEach((cell, k) => {
+          const kind = isMistake(q, k) ? "bad" : inContext(k) ? "ctx" : "past";
+          cell.className = mask[q][k] ? kind : "";
+          cell.textContent = mask[q][k];
+          cell.removeAttribute("aria-label");
+        });
+      });
+      return mask;
+    }
+    function change(update) {
+      Object.assign(state, update);
+      context.set(state.context);
+      const mask = paint();
+      const all = length * length;
+      const seen = mask.flat().reduce((sum, cell) => sum + cell, 0);
+      const wrong = mask.flatMap((row, q) => row.filter((_, k) => isMistake(q, k))).length;
+      view.describe(fill(words.count, { seen, all }) + (wrong ? " " + fill(words.wrong, { wrong, all }) : ""));
+    }
+    paint();
+  }
+
+  function positionTable(figure, data, words) {
+    const length = data.tokens.length;
+    const control = slider(words.upto, 1, length, length, grow);
+    const view = frame(figure, [control], words.hint);
+    const columns = data.tokens.map((_, i) => [...view.picture.querySelectorAll("tr")].map((row) => row.cells[i + 1]));
+    const [clock, blocks] = data.positions;
+
+    function grow(upto) {
+      control.set(upto);
+      columns.forEach((cells, i) => cells.forEach((cell) => {
+        cell.classList.toggle("later", i >= upto);
+        cell.classList.toggle("at", i === upto - 1);
+      }));
+      const i = upto - 1;
+      const values = { token: data.tokens[i], i, p: clock[i], b: blocks && blocks[i] };
+      view.describe(fill(blocks ? words.read2 : words.read, values) + (blocks && i ? " " + moves(i) : ""));
+    }
+    function moves(i) {
+      if (clock[i] === clock[i - 1] && blocks[i] > blocks[i - 1]) return words.still;
+      return clock[i] > clock[i - 1] && blocks[i] === blocks[i - 1] ? fill(words.counts, { b: blocks[i] }) : "";
+    }
+  }
+
+  function shapeFlow(figure, data, words) {
+    const groupName = (group) => (/^\d+$/.test(group) ? fill(words.block, { i: group }) : words[group]);
+    const part = choice(words.part, data.groups.map((group) => [group, groupName(group)]), data.rows[0].group,
+      (group) => show(data.rows.findIndex((row) => row.group === group)));
+    const step = slider(words.step, 1, data.rows.length, 1, (value) => show(value - 1));
+    const view = frame(figure, [part, step], "");
+    const sections = [...view.picture.querySelectorAll("[data-group]")];
+    const items = [...view.picture.querySelectorAll("li")];
+    sections.forEach((section) => { if (section.tagName === "DETAILS") section.open = true; });
+
+    function show(index) {
+      const row = data.rows[index];
+      part.set(row.group);
+      step.set(index + 1);
+      sections.forEach((section) => { section.hidden = section.dataset.group !== row.group; });
+      items.forEach((item, i) => item.classList.toggle("at", i === index));
+      const axes = row.letters.filter((_, i) => row.new[i]).join(" ");
+      const change = axes ? fill(words.new, { axes }) : words.kept;
+      view.tell(`${row.full}: ${row.letters.join(" ")} = ${row.shape.join(" × ")}. ${change}`);
+    }
+    show(0);
+  }
+
+  /* ---- plotly: one file, loaded once, only where a figure needs it ---- */
+
+  let loading = null;
+  const plots = [];
+
+  function loadPlotly() {
+    loading = loading || new Promise((resolve, reject) => {
+      if (window.Plotly) { resolve(window.Plotly); return; }
+      const script = make("script", { src: base + "plotly.min.js" });
+      script.onload = () => resolve(window.Plotly);
+      script.onerror = () => reject(new Error("plotly.min.js is not beside live.js; the static drawing stays"));
+      document.head.append(script);
+    });
+    return loading;
+  }
+
+  function themed(figure, data) {
+    const style = getComputedStyle(figure);
+    const colour = (name) => style.getPropertyValue("--g-" + name).trim();
+    const axis = { gridcolor: colour("line"), zerolinecolor: colour("line"), linecolor: colour("line") };
+    const layout = {
+      ...data.layout,
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", dragmode: false, autosize: true,
+      font: { family: colour("sans"), size: 13, color: colour("soft") },
+      hoverlabel: { bgcolor: colour("wash"), bordercolor: colour("line"), font: { color: colour("ink") } },
+      xaxis: { ...data.layout.xaxis, ...axis, fixedrange: true },
+      yaxis: { ...data.layout.yaxis, ...axis, fixedrange: true },
+    };
+    const traces = data.data.map((trace) => {
+      const hue = trace.meta && trace.meta.family ? colour(trace.meta.family) : null;
+      return hue ? { ...trace, line: { ...trace.line, color: hue }, marker: { ...trace.marker, color: hue } } : trace;
+    });
+    return [traces, layout];
+  }
+
+  async function plotly(figure, data) {
+    const Plotly = await loadPlotly();
+    const still = figure.querySelector(".glm-picture");
+    const target = make("div", { class: "glm-plot", role: "img", "aria-label": still.getAttribute("aria-label") });
+    still.before(target);
+    still.hidden = true;
+    const draw = () => Plotly.react(target, ...themed(figure, data), { responsive: true, displayModeBar: false });
+    await draw();
+    plots.push(draw);
+  }
+
+  /* ---- mounting ---- */
+
+  const KINDS = {
+    attention_map: attentionMap,
+    mask_painter: maskPainter,
+    position_table: positionTable,
+    shape_flow: shapeFlow,
+    plotly,
+  };
+  const mounted = new WeakSet();
+
+  async function mount(figure) {
+    const draw = KINDS[figure.dataset.figure];
+    if (!draw || mounted.has(figure)) return;
+    mounted.add(figure);
+    const { data, words } = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
+    try {
+      await draw(figure, data, words);
+      figure.classList.add("glm-live");
+      figure.dataset.ready = "1";
+    } catch (problem) {
+      console.warn(problem); // the static picture is still there
+    }
+  }
+
+  function start() {
+    const figures = document.querySelectorAll("figure.glm-figure[data-figure]");
+    const near = new IntersectionObserver((entries) => {
+      entries.filter((entry) => entry.isIntersecting).forEach((entry) => { near.unobserve(entry.target); mount(entry.target); });
+    }, { rootMargin: "600px" });
+    figures.forEach((figure) => near.observe(figure));
+    new MutationObserver(() => plots.forEach((draw) => draw()))
+      .observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "class"] });
+  }
+
+  window.glm = { mount, visible, maskOf, positions, slide };
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
+})();

@@ -1,0 +1,126 @@
+"""Colours, family styles and words of every picture, in one place: recolour or translate here, nowhere else.
+
+A page that defines ``--v1``, ``--ink`` and so on (the site does, for light and dark) wins. Elsewhere, as in JupyterLab,
+the values below are used, and the dark ones where the host says that it is dark.
+"""
+
+from dataclasses import dataclass
+
+LIGHT = {
+    "paper": "#fdfcf9", "ink": "#22252b", "soft": "#5d636e", "line": "#e3dfd6", "wash": "#f5f2ea", "code": "#f7f5ef",
+    "v1": "#3d52b8", "v2": "#0a7c86", "llama": "#a8641a", "right": "#1f7a4d", "wrong": "#b3261e",
+    "lit": "#fff1c9", "lit-line": "#d9a514",
+}  # fmt: skip
+DARK = {
+    "paper": "#16181d", "ink": "#e6e3dc", "soft": "#a3a8b2", "line": "#33373f", "wash": "#1e2127", "code": "#1b1e24",
+    "v1": "#92a4ff", "v2": "#55c7cf", "llama": "#e0a560", "right": "#67c795", "wrong": "#ff8a80",
+    "lit": "#3a3114", "lit-line": "#d9a514",
+}  # fmt: skip
+FONTS = {
+    "serif": 'Palatino,"Palatino Linotype","Book Antiqua",Georgia,"Noto Serif CJK SC",SimSun,serif',
+    "sans": 'Inter,"Helvetica Neue",Arial,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif',
+    "mono": 'ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace',
+}
+# How a page outside the site says "dark": JupyterLab, VS Code, Colab and this book's own theme switch.
+DARK_HOSTS = ':is([data-jp-theme-light="false"],.vscode-dark,[theme="dark"],[data-theme="dark"])'
+
+
+@dataclass(frozen=True)
+class Family:
+    """How one model family is drawn: a colour, and a dash and a marker for eyes that do not see the colour."""
+
+    label: str
+    dash: str  # plotly's name
+    strokes: str  # the same dash for SVG
+    symbol: str  # plotly's marker name
+
+
+FAMILIES = {
+    "v1": Family("ChatGLM-6B", "solid", "none", "circle"),
+    "v2": Family("ChatGLM2-6B, ChatGLM3-6B", "dash", "9 4", "square"),
+    "llama": Family("LLaMA", "dot", "2 4", "diamond"),
+}
+
+INK = "color-mix(in srgb,var(--g-{0}) 78%,var(--g-ink))"
+
+# Words that the pictures show; {braces} are filled in by Python or by live.js.
+WORDS = {
+    "attention_map": {
+        "heads": "Heads",
+        "head": "head {h}",
+        "scale": "weight",
+        "cell": "{q} → {k}: {p}",
+        "now": "Head {h} of {n}: rows ask, columns answer.",
+        "hint": "Point at a cell, or use the arrow keys. A click or Enter keeps a row in view.",
+        "alt": "Attention of head {h} of {n}: rows ask, columns answer, darker is more. Strongest by row: {links}.",
+    },
+    "mask_painter": {
+        "position": "position",
+        "block": "block",
+        "context": "Context length",
+        "rule": "Rule",
+        "prefix": "prefix",
+        "causal": "causal",
+        "sop_joins_prefix": "mistake: sop joins the prefix",
+        "by_context": "{q} may look at {k}: key {j} < context {c}",
+        "by_order": "{q} may look at {k}: key {j} ≤ query {i}",
+        "by_mistake": "{q} looks at {k}: key {j} ≤ context {c}, but sop at {c} is not of the context",
+        "hidden_prefix": "{q} may not look at {k}: key {j} is neither in the context ({c}) nor ≤ query {i}",
+        "hidden_causal": "{q} may not look at {k}: key {j} > query {i}",
+        "hidden_pad": "padding: hidden from every query, and asks nothing",
+        "count": "{seen} of {all} cells are visible.",
+        "wrong": "{wrong} differ from the prefix rule.",
+        "hint": "Point at a cell to read why, or use the arrow keys.",
+        "alt": "Mask of {n} tokens: rows ask, columns answer, filled is visible. {detail} {seen} of {all} are visible.",
+        "alt_prefix": "The first {c} columns are visible to every row; after them a row sees only its past.",
+        "alt_causal": "Every row sees itself and what stands before it.",
+        "alt_other": "The mask follows no single rule.",
+    },
+    "position_table": {
+        "position": "position",
+        "block": "block",
+        "upto": "Tokens so far",
+        "hint": "Take tokens away and add them again: which clock moves?",
+        "read": "{token} is token {i}: position {p}.",
+        "read2": "{token} is token {i}: position {p}, block {b}.",
+        "still": "Position stands still, block counts on.",
+        "counts": "Position counts, block stays {b}.",
+        "alt": "Position ids of {n} tokens. {detail}",
+        "alt1": "They count {first} to {last}.",
+        "alt2": "Position counts {first} to {stop}, then stands still. Block is 0 and counts 1 to {last} from {token}.",
+        "alt2_free": "Position: {positions}. Block: {blocks}.",
+    },
+    "shape_flow": {
+        "part": "Part",
+        "start": "start",
+        "block": "block {i}",
+        "end": "end",
+        "step": "Step",
+        "size": "{n} × {dtype}",
+        "same": "{group}: the same {n} shapes as {first}",
+        "new": "New against the row before: {axes}.",
+        "kept": "The shape stays as it was.",
+        "alt": "{n} tensors of one forward pass in {groups} parts. The largest is {name}, {letters} = {numbers}.",
+    },
+    "plotly": {
+        "norm": "norm of the residual stream",
+        "layer": "blocks passed",
+        "alt": "Norm of the residual stream by depth, {scale} scale. {curves}.",
+        "curve": "{name}: {first} before the first block, {last} after block {n}",
+        "log": "logarithmic",
+        "linear": "linear",
+    },
+}
+
+
+def tokens_css(selector: str, css: str) -> str:
+    """Rules that give ``selector`` the colours and fonts that ``css`` uses as ``--g-<name>``: the page's, else ours.
+
+    A family colour is a fill; ``--g-<family>-ink`` is the same hue, dark enough (or light enough) for small text.
+    """
+    used = [name for name in LIGHT if f"--g-{name}" in css or name == "ink"]
+    inks = "".join(f"--g-{name}-ink:{INK.format(name)};" for name in FAMILIES if f"--g-{name}-ink" in css)
+    fonts = "".join(f"--g-{name}:var(--{name},{font});" for name, font in FONTS.items() if f"--g-{name}" in css)
+    light = "".join(f"--g-{name}:var(--{name},{LIGHT[name]});" for name in used)
+    dark = "".join(f"--g-{name}:var(--{name},{DARK[name]});" for name in used)
+    return f"{selector}{{{light}{inks}{fonts}}}{DARK_HOSTS} {selector}{{{dark}}}"

@@ -1,0 +1,37 @@
+"""The proof row: what was compared, the figure that came out, and the verdict in a word."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from glm_edu.errors import InputError
+from glm_edu.figures.markup import esc, plain, rich
+from glm_edu.page.element import Element, style
+
+
+@dataclass(frozen=True)
+class ProofRow:
+    """One comparison. ``what`` may hold `code`; ``verdict`` replaces the word, as in "caught" for a planted mistake."""
+
+    ok: bool
+    what: str
+    figure: str
+    verdict: str = ""
+
+    @property
+    def word(self) -> str:
+        """The verdict in a word: never colour alone."""
+        return self.verdict or ("equal" if self.ok else "differs")
+
+
+def proof(rows: Sequence[ProofRow]) -> Element:
+    """The rows as a list: verdict, what was compared, figure. Raises InputError for no rows: nothing proves nothing."""
+    if not rows:
+        raise InputError("proof() has no rows; a proof row needs at least one comparison.")
+    items = "".join(_item(row) for row in rows)
+    summary = "; ".join(f"{row.word}, {plain(row.what)}, {row.figure}" for row in rows)
+    return Element("glm-proof", summary, f'<div class="glm-proof">{style("glm-proof")}<ul>{items}</ul></div>')
+
+
+def _item(row: ProofRow) -> str:
+    mark = "ok" if row.ok else "no"
+    return f'<li><b class="{mark}">{esc(row.word)}</b><span>{rich(row.what)}</span><code>{esc(row.figure)}</code></li>'
