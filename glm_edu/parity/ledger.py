@@ -1,0 +1,152 @@
+"""The parity ledger: every official tensor beside ours, in each way that the network can be run, and the worst of each.
+
+A line of the ledger is one tensor of one case. It holds the comparison that used up most of its tolerance, over all
+runs of the case (prompt, cached steps, padded batch) and over three ways: as the official call was made; with nothing
+but ids on cached steps, so that positions and masks continue by themselves; and through PyTorch's fused attention.
+
+    python -m glm_edu.parity          prints it, and exits with 1 when a tensor differs or a planted mistake goes unseen
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from itertools import groupby
+
+from glm_edu.parity.case import Case, case_names
+from glm_edu.parity.ladder import Rung, prove
+from glm_edu.parity.mistakes import MISTAKES, Mistake
+
+FAMILIES = {"chatglm1": "ChatGLM-6B", "chatglm2": "ChatGLM2-6B, ChatGLM3-6B", "glm4": "GLM-4", "llama": "LLaMA"}
+WAYS: tuple[dict[str, bool], ...] = ({}, {"alone": True}, {"eager": False})  # keyword arguments of prove()
+
+
+@dataclass(frozen=True)
+class Line:
+    """One tensor of one case, over ``compared`` comparisons.
+
+    ``max_difference`` is the largest |ours - official| of the worst of them. The tolerance is
+    ``tolerance`` + ``relative`` * |official|; ``used`` is the part of it that is taken up, 1 = all.
+    """
+
+    family: str
+    case: str
+    tensor: str
+    max_difference: float
+    tolerance: float
+    relative: float
+    used: float
+    compared: int
+    ok: bool
+    revision: str
+
+
+class Ledger(tuple[Line, ...]):
+    """The lines in the order of cases and of the forward pass; shows itself as a table in a notebook."""
+
+    @property
+    def ok(self) -> bool:
+        """Every tensor of every case within its tolerance."""
+        return all(line.ok for line in self)
+
+    def cases(self) -> dict[str, list[Line]]:
+        """The lines of each case."""
+        return {name: list(lines) for name, lines in groupby(self, lambda line: line.case)}
+
+    def worst(self) -> dict[str, Line]:
+        """For each family, the line that uses up most of its tolerance."""
+        families = dict.fromkeys(line.family for line in self)
+        return {family: max((line for line in self if line.family == family), key=_use) for family in families}
+
+    def _repr_html_(self) -> str:
+        return _page(self)
+
+
+def ledger() -> Ledger:
+    """Compare everything: case, tensor, largest difference, tolerance, revision. Takes a few seconds."""
+    return Ledger(line for name in case_names() for line in lines_of(name))
+
+
+def lines_of(name: str) -> list[Line]:
+    """The lines of one case, in forward order."""
+    case = Case(name)
+    rungs: dict[str, list[Rung]] = {}
+    for way in WAYS:
+        for rung in prove(name, **way).rungs:
+            rungs.setdefault(rung.tensor, []).append(rung)
+    return [_line(case, same) for same in rungs.values()]
+
+
+def caught() -> Iterator[tuple[Mistake, str | None]]:
+    """Plant each mistake in turn; beside it the first tensor that differs, or None: nothing noticed."""
+    for mistake in MISTAKES:
+        with mistake.applied():
+            yield mistake, prove(mistake.case, alone=mistake.alone).first_divergent
+
+
+def _line(case: Case, rungs: list[Rung]) -> Line:
+    worst = max(rungs, key=lambda rung: rung.used)
+    return Line(
+        FAMILIES[case.name.split("_")[0]], case.name, worst.tensor, worst.max_abs, worst.atol, worst.rtol,
+        worst.used, len(rungs), all(rung.ok for rung in rungs), case.revision,
+    )  # fmt: skip
+
+
+def _use(line: Line) -> float:
+    return line.used
+
+
+# The table in a notebook. Differences are shown to one digit: the last bits differ from one CPU to another.
+
+STYLE = """<style>
+.glm-ledger{overflow-x:auto;margin:1rem 0}
+.glm-ledger:focus-visible{outline:2px solid}
+.glm-ledger table{border-collapse:collapse;margin:0;font:13.5px/1.45 var(--sans,sans-serif)}
+.glm-ledger caption{caption-side:top;padding:0 0 .5rem;text-align:left;color:inherit}
+.glm-ledger tr{background:none!important}
+.glm-ledger :is(th,td){padding:.3rem .9rem .3rem 0;border:0;border-bottom:1px solid var(--line,#8884);background:none}
+.glm-ledger :is(th,td){text-align:left;vertical-align:top;white-space:nowrap;color:inherit}
+.glm-ledger .group{padding-top:1.1rem;white-space:normal}
+.glm-ledger small{font-weight:400;color:var(--soft,inherit)}
+.glm-ledger b{color:var(--right,inherit)}
+.glm-ledger b.no{color:var(--wrong,#d33)}
+.glm-ledger code{padding:0;border:0;background:none;color:inherit;font:.94em var(--mono,monospace)}
+</style>"""
+HEADS = ("verdict", "case", "tensor", "max difference", "tolerance", "used", "compared")
+
+
+def _page(lines: Ledger) -> str:
+    """The worst tensor of each case in one table; below it, folded, all tensors of each case."""
+    groups = ""
+    for (family, revision), group in groupby(lines, lambda line: (line.family, line.revision)):
+        head = f"{escape(family)} <small>{escape(revision)}</small>"
+        rows = "".join(_row(same, name) for name, same in Ledger(group).cases().items())
+        groups += f'<tbody><tr><th class="group" colspan="{len(HEADS)}" scope="rowgroup">{head}</th></tr>{rows}</tbody>'
+    details = "".join(_details(name, same) for name, same in lines.cases().items())
+    return STYLE + _table("Each case with the tensor that uses up most of its tolerance", HEADS, groups) + details
+
+
+def _details(name: str, lines: list[Line]) -> str:
+    heads = tuple(head for head in HEADS if head != "case")
+    table = _table(f"{name}: every tensor", heads, f"<tbody>{''.join(_row([line]) for line in lines)}</tbody>")
+    return f"<details><summary>{escape(name)}: {escape(Case(name).facts['shows'])}</summary>{table}</details>"
+
+
+def _row(lines: list[Line], *case: str) -> str:
+    """The worst of the lines. The case, or else the tensor, is the row's heading."""
+    worst = max(lines, key=_use)
+    heading, *names = (f"<code>{escape(name)}</code>" for name in (*case, worst.tensor))
+    verdict = "<b>equal</b>" if all(line.ok for line in lines) else '<b class="no">differs</b>'
+    tolerance = f"{worst.tolerance:.0e} + {worst.relative:.0e} |x|" if worst.tolerance else "none"
+    difference = f"{worst.max_difference:.0e}" if worst.max_difference else "0"
+    cells = (*names, difference, tolerance, f"{worst.used:.0%}", sum(line.compared for line in lines))
+    return f'<tr><td>{verdict}</td><th scope="row">{heading}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+
+
+def _table(caption: str, heads: tuple[str, ...], bodies: str) -> str:
+    columns = "".join(f'<th scope="col">{head}</th>' for head in heads)
+    return (
+        f'<div class="glm-ledger" role="region" tabindex="0" aria-label="{escape(caption)}"><table>'
+        f"<caption>{escape(caption)}</caption><thead><tr>{columns}</tr></thead>{bodies}</table></div>"
+    )
