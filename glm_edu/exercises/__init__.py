@@ -1,0 +1,116 @@
+"""Exercises that answer back: a check says what kind of mistake it is, and never gives the solution away.
+
+A check runs your function on a few inputs. Where the result is wrong, it looks for a known mistake that makes exactly
+your numbers on all of them, and tells you its kind. A mistake that nobody thought of is told by the first place that
+differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Answer = Callable[..., Any]
+Try = tuple[Any, ...]  # the arguments of one call
+Place = Callable[[Try, tuple[int, ...], Any, Any], str]  # arguments, index, what came out, what should -> a sentence
+
+
+@dataclass(frozen=True, repr=False)
+class Verdict:
+    """What a check has to say; a notebook shows it as ``kind: hint``."""
+
+    ok: bool
+    kind: str
+    hint: str
+
+    def __repr__(self) -> str:
+        return f"{self.kind}: {self.hint}"
+
+
+@dataclass(frozen=True)
+class Slip:
+    """A known mistake: its kind, the hint, and what makes it (a number, or a function like the right one)."""
+
+    kind: str
+    hint: str
+    wrong: Any
+
+
+def judge_number(answer: object, right: int, slips: Sequence[Slip]) -> Verdict:
+    """The verdict on a predicted count. ``...`` and None are stubs."""
+    if answer is None or answer is ...:
+        return _not_yet("put your number in the place of the three dots.")
+    if isinstance(answer, bool) or not isinstance(answer, int):
+        return Verdict(False, "not a whole number", f"{answer!r} is a {type(answer).__name__}; a count is an int.")
+    if answer == right:
+        return Verdict(True, "right", f"{right}.")
+    for slip in slips:
+        if answer == slip.wrong:
+            return Verdict(False, slip.kind, slip.hint)
+    size = "many" if answer > right else "few"
+    return Verdict(False, "another number", f"{answer} is too {size}; draw the grid and count.")
+
+
+def judge(answer: Answer, right: Answer, tries: Sequence[Try], slips: Sequence[Slip], place: Place) -> Verdict:
+    """The verdict on a function that returns a tensor of truth values or whole numbers.
+
+    Args:
+        answer: the reader's function. It is called with copies, so that it may change what it is given.
+        right: the function that it should equal on every one of ``tries``.
+        slips: known mistakes; the first that makes the same results is told.
+        place: says where an unknown mistake shows first.
+    """
+    results, wanted = [], [right(*given) for given in tries]
+    for given, want in zip(tries, wanted, strict=True):
+        try:
+            result = answer(*deepcopy(given))
+        except NotImplementedError:
+            return _not_yet("write the body of the function, then run the cell again.")
+        except Exception as error:
+            return Verdict(False, "it stops with an error", f"{type(error).__name__}: {error}")
+        if problem := _form(result, want):
+            return problem
+        results.append(result)
+    if _same(results, wanted):
+        return Verdict(True, "right", f"equal to the package's own on {len(tries)} inputs.")
+    for slip in slips:
+        if _same(results, [slip.wrong(*given) for given in tries]):
+            return Verdict(False, slip.kind, slip.hint)
+    return Verdict(False, "another mistake", _first_place(results, wanted, tries, place))
+
+
+def _not_yet(hint: str) -> Verdict:
+    return Verdict(False, "not written yet", hint)
+
+
+def _form(result: object, want: Tensor) -> Verdict | None:
+    """What is wrong with a result before its numbers are looked at."""
+    shape = list(want.shape)
+    if result is None or result is ...:
+        return _not_yet("the function returns nothing so far.")
+    if not isinstance(result, Tensor):
+        return Verdict(False, "not a tensor", f"the function returns a {type(result).__name__}, not a tensor {shape}.")
+    if result.shape != want.shape:
+        return Verdict(False, "the shape", f"the function returns {list(result.shape)}; it should be {shape}.")
+    truth = want.dtype == torch.bool
+    if result.dtype.is_floating_point or (result.dtype == torch.bool) != truth:
+        words = "True and False" if truth else "whole numbers"
+        return Verdict(False, "the kind of number", f"the function returns {result.dtype}; it should hold {words}.")
+    return None
+
+
+def _same(results: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
+    return all(bool((result == other).all()) for result, other in zip(results, others, strict=True))
+
+
+def _first_place(results: Sequence[Tensor], wanted: Sequence[Tensor], tries: Sequence[Try], place: Place) -> str:
+    for result, want, given in zip(results, wanted, tries, strict=True):
+        if len(where := (result != want).nonzero()):
+            index = tuple(where[0].tolist())
+            return place(given, index, result[index].item(), want[index].item())
+    raise AssertionError("results that differ from nothing")
