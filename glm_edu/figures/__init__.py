@@ -3,7 +3,7 @@
 from glm_edu.figures.attention import attention_map
 from glm_edu.figures.figure import ASSETS, Figure
 from glm_edu.figures.mask import mask_painter
-from glm_edu.figures.norms import residual_norms
+from glm_edu.figures.norms import residual_norms, stream_norms
 from glm_edu.figures.positions import position_table
 from glm_edu.figures.rules import RULES, rule_mask, rule_positions
 from glm_edu.figures.shapes import shape_flow
@@ -19,4 +19,5 @@ __all__ = [
     "rule_mask",
     "rule_positions",
     "shape_flow",
+    "stream_norms",
 ]

@@ -18,15 +18,16 @@
     return key >= pads && query >= pads && RULES[rule](context, query, key);
   }
 
-  /* Rows of 0 and 1, like rule_mask in mask.py. */
+  /* Rows of 0 and 1, like rule_mask in rules.py. */
   function maskOf(rule, context, length, pads = 0) {
     const index = [...Array(length).keys()];
     return index.map((query) => index.map((key) => Number(visible(rule, context, query, key, pads))));
   }
 
-  /* The two clocks of ChatGLM-6B, like rule_positions in mask.py. */
-  function positions(context, length, pads = 0, anchor = null) {
+  /* The two clocks of ChatGLM-6B, or the one of ChatGLM2-6B, like rule_positions in rules.py. */
+  function positions(context, length, pads = 0, anchor = null, channels = 2) {
     const index = [...Array(length).keys()];
+    if (channels === 1) return [index.map((i) => Math.max(i - pads, 0))];
     const last = Math.max(context - 1 - pads, 0);
     const stop = anchor === null ? last : Math.min(anchor, last);
     return [
@@ -211,7 +212,7 @@
     function paint() {
       tokens = data.slides ? slide(labels, data.context, state.context) : labels;
       const mask = maskOf(state.rule, state.context, length, data.pads);
-      const clocks = positions(state.context, length, data.pads, data.anchor);
+      const clocks = positions(state.context, length, data.pads, data.anchor, data.positions.length);
       [...view.picture.querySelector("thead").rows].slice(1).forEach((row, c) => {
         clocks[c].forEach((value, i) => { row.cells[i + 1].textContent = value; });
       });

@@ -39,14 +39,14 @@ def mask_painter(
     mask, clocks, offered = mask.cpu(), [] if position_ids is None else position_ids.tolist(), (*rules, *mistakes)
     at = find_context(mask, clocks, offered, pads) if context is None else context
     anchor = find_anchor(clocks, at)
-    ticking = not clocks or clocks == rule_positions(at, len(mask), pads, anchor).tolist()
+    ticking = not clocks or clocks == rule_positions(at, len(mask), pads, anchor, channels=len(clocks)).tolist()
     rule = find_rule(mask, offered, at, pads) if ticking else None
     if rule is None and context is not None:
         raise InputError(_no_rule(mask, offered, context, pads, ticking))
     data = {
         "tokens": labels, "mask": mask.int().tolist(), "positions": clocks, "context": at, "pads": pads,
         "anchor": anchor, "rule": rule, "rules": list(offered) if rule else [],
-        "slides": bool(clocks) and anchor is None and pads < at < len(labels),
+        "slides": len(clocks) == 2 and anchor is None and pads < at < len(labels),
     }  # fmt: skip
     return Figure("mask_painter", data, _alt(data), _table(data), caption, title)
 
@@ -65,7 +65,7 @@ def _no_rule(mask: Bool[Tensor, "q k"], rules: Sequence[str], context: int, pads
     cell = f"under {rules[0]!r} the first cell that differs is query {wrong[0][0]}, key {wrong[0][1]}" if wrong else ""
     return (
         f"with context {context} and {pads} pads the tensors follow none of the rules {', '.join(rules)}: "
-        f"{cell if ticking else 'the position ids are not those of ChatGLM-6B'}. "
+        f"{cell if ticking else 'the position ids follow no rule'}. "
         "Leave context out to draw them as they are, without controls."
     )
 
@@ -81,12 +81,18 @@ def _table(data: dict) -> str:
 
 
 def _cells(data: dict, query: int) -> str:
-    """Visible by context, visible by order, hidden: told apart by colour, by pattern and by the 1 or 0 inside."""
-    context = 0 if data["rule"] == "causal" else data["context"]
-    seen = data["mask"][query]
+    """Visible by context, by order, or by mistake, and hidden: told apart by colour, pattern and the 1 or 0 inside."""
     return "".join(
-        f"<td class={'ctx' if k < context else 'past'}>1</td>" if s else "<td>0</td>" for k, s in enumerate(seen)
+        f"<td class={_reason(data, query, key)}>1</td>" if seen else "<td>0</td>"
+        for key, seen in enumerate(data["mask"][query])
     )
+
+
+def _reason(data: dict, query: int, key: int) -> str:
+    if data["rule"] == "sop_joins_prefix" and query < key == data["context"]:
+        return "bad"
+    bidirectional = data["rule"] != "causal" and (data["rule"] is not None or len(data["positions"]) == 2)
+    return "ctx" if bidirectional and key < data["context"] else "past"
 
 
 def _alt(data: dict) -> str:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -39,6 +40,16 @@ def residual_norms(
     parts = (fill("plotly", "curve", name=name, first=ys[0], last=ys[-1], n=len(ys) - 1) for name, ys in values.items())
     alt = fill("plotly", "alt", scale=WORDS["plotly"]["log" if log else "linear"], curves="; ".join(parts))
     return Figure("plotly", data, alt, drawing(chart), caption, title)
+
+
+def stream_norms(seen: Mapping[str, Tensor]) -> Float[Tensor, "layers_plus_1"]:
+    """Norm of the residual stream before the first block and after each, averaged over tokens, from a recording.
+
+    ``seen`` holds ``blocks.0.input`` and ``blocks.{i}.output``. Raises RecordError if one was not recorded.
+    """
+    layers = sum(name.startswith("blocks.") and name.endswith(".output") and name.count(".") == 2 for name in seen)
+    names = ["blocks.0.input", *(f"blocks.{i}.output" for i in range(layers))]
+    return torch.stack([seen[name].float().norm(dim=-1).mean() for name in names])
 
 
 def _values(name: str, curve: Tensor, log: bool) -> list[float]:

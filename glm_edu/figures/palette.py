@@ -41,12 +41,16 @@ FAMILIES = {
     "llama": Family("LLaMA", "dot", "2 4", "diamond"),
 }
 
+LAYOUT_FAMILIES = {"chatglm": "v1", "chatglm2": "v2", "glm": "v2", "llama": "llama"}  # by ModelConfig.layout
 INK = "color-mix(in srgb,var(--g-{0}) 78%,var(--g-ink))"
 
 # Words that the pictures show; {braces} are filled in by Python or by live.js.
 WORDS = {
     "attention_map": {
         "heads": "Heads",
+        "layer_control": "Layer",
+        "head_control": "Head",
+        "title": "Layer {layer}, head {h}",
         "head": "head {h}",
         "scale": "weight",
         "cell": "{q} → {k}: {p}",
@@ -105,6 +109,9 @@ WORDS = {
     "plotly": {
         "norm": "norm of the residual stream",
         "layer": "blocks passed",
+        "alpha_control": "N in √(2N)",
+        "scaled": "{alpha}·norm(x) + f",
+        "plain": "x + f",
         "alt": "Norm of the residual stream by depth, {scale} scale. {curves}.",
         "curve": "{name}: {first} before the first block, {last} after block {n}",
         "log": "logarithmic",

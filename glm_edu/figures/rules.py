@@ -26,17 +26,29 @@ def rule_mask(rule: str, context: int, length: int, pads: int = 0) -> Bool[Tenso
     return seen & real & real[:, None]  # q k
 
 
-def rule_positions(context: int, length: int, pads: int = 0, anchor: int | None = None) -> Int[Tensor, "c s"]:
-    """The two clocks of ChatGLM-6B for sop at index ``context``: the twin of ``glm.positions`` in live.js.
+def rule_positions(
+    context: int, length: int, pads: int = 0, anchor: int | None = None, channels: int = 2
+) -> Int[Tensor, "c s"]:
+    """The clocks for sop at index ``context``: the twin of ``glm.positions`` in live.js.
 
-    Position counts the context and then stands still: at the last context token, or at ``anchor`` where the mask token
-    stands inside the text. Block is 0 in the context and counts 1, 2, 3 from sop on. Padding on the left has 0 in both.
+    Two channels, ChatGLM-6B: position counts the context and then stands still, at the last context token, or at
+    ``anchor`` where the mask token stands inside the text; block is 0 in the context and counts 1, 2, 3 from sop on.
+    One channel, ChatGLM2-6B: position counts every token. Padding on the left has 0 everywhere.
     """
     index = torch.arange(length)  # s
+    if channels == 1:
+        return (index - pads).clamp(min=0)[None]  # c s
     last = max(context - 1 - pads, 0)
     stop = last if anchor is None else min(anchor, last)
     position = torch.where(index < context, index - pads, stop)  # s
     return torch.stack([position, index - context + 1]).clamp(min=0)  # c s
+
+
+def slide(tokens: Sequence[str], start: int, to: int) -> list[str]:
+    """The pair (mask token, sop) taken from ``start - 1, start`` and put where the context now ends: as in live.js."""
+    pair = list(tokens[start - 1 : start + 1])
+    rest = [*tokens[: start - 1], *tokens[start + 1 :]]
+    return [*rest[: to - 1], *pair, *rest[to - 1 :]]
 
 
 def find_rule(mask: Bool[Tensor, "q k"], rules: Sequence[str], context: int, pads: int) -> str | None:
