@@ -6,6 +6,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 FIGURE = 'class="glm-figure'
+FORMULA = 'class="math '
 SITE_NAME = "ChatGLM-6B · ChatGLM2-6B · ChatGLM3-6B · LLaMA"
 # Jupyter Book registers these for features that no page of this book uses; thebe's also names another host
 UNUSED = ("sphinx-thebe", "thebe_selector", "THEBE_JS_URL", "design-tabs.js", "sphinx-design", "togglebutton",
@@ -21,20 +22,21 @@ def kicker(pagename: str) -> str:
     return "Appendix" if pagename.startswith("book/appendix/") else ""
 
 
-def is_unused(asset: object) -> bool:
-    """Whether a script or a style sheet belongs to a feature that the book does not use."""
+def names(asset: object, words: tuple[str, ...]) -> bool:
+    """Whether a script or a style sheet says one of ``words`` in its file name or its text."""
     body = getattr(asset, "attributes", {}).get("body") or ""
-    return any(name in f"{getattr(asset, 'filename', asset)} {body}" for name in UNUSED)
+    return any(word in f"{getattr(asset, 'filename', asset)} {body}" for word in words)
 
 
-def trim_assets(context: dict) -> None:
+def trim_assets(context: dict, unused: tuple[str, ...]) -> None:
     for key in ("script_files", "css_files"):
-        context[key][:] = [asset for asset in context.get(key, []) if not is_unused(asset)]
+        context[key][:] = [asset for asset in context.get(key, []) if not names(asset, unused)]
 
 
 def dress_page(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object) -> None:
-    trim_assets(context)
     body = context.get("body", "")
+    # Sphinx would load MathJax on the landing page too, because chapters below it have formulas
+    trim_assets(context, UNUSED if FORMULA in body else (*UNUSED, "mathjax", "MathJax"))
     if words := kicker(pagename):
         context["body"] = body.replace("<h1>", f'<p class="kicker">{words}</p>\n<h1>', 1)
     if FIGURE in body:

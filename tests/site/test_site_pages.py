@@ -1,0 +1,99 @@
+"""Every built page, on a desk and on a phone, in light and in dark: nothing leaves, nothing breaks, all can read it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+from visits import DESK, PHONE, WAIT, Visit, pages, read_to_the_end, visiting
+
+FIRST_VIEW = 500_000  # bytes over the wire, live figures' plotting library apart
+AXE = {"resultTypes": ["violations"], "preload": False}
+
+# Elements of the article that stick out of the window and stand in no frame that scrolls.
+STICKING_OUT = """() => {
+  const frame = e => /auto|scroll|hidden|clip/.test(getComputedStyle(e).overflowX);
+  const scrolls = e => e && e !== document.body && (frame(e) || scrolls(e.parentElement));
+  const hidden = e => e.closest("mjx-assistive-mml, .visually-hidden, details:not([open]), .bd-sidebar-secondary");
+  return [...document.querySelectorAll("main *")].filter(e => {
+    const box = e.getBoundingClientRect();
+    return box.width > 1 && box.right > innerWidth + 1 && !scrolls(e.parentElement) && !hidden(e);
+  }).map(e => e.outerHTML.slice(0, 120));
+}"""
+BROKEN_IMAGES = "() => [...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.src)"
+UNSET_FORMULAS = "() => [...document.querySelectorAll('mjx-merror')].map(e => e.textContent)"
+STILL = "() => document.getAnimations().every(a => a.playState !== 'running')"
+
+
+@dataclass
+class Seen:
+    """What one visit to one page showed."""
+
+    left: list[str]
+    errors: list[str]
+    failures: list[str]
+    weight: dict[str, int]
+    overflow: int = 0
+    sticking_out: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    axe: dict[str, list[str]] = field(default_factory=dict)
+
+
+def look(visit: Visit, base: str) -> Seen:
+    page = visit.page
+    seen = Seen([], visit.errors, visit.failures, visit.weight(without="plotly"))
+    read_to_the_end(page)
+    seen.overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    seen.sticking_out = page.evaluate(STICKING_OUT)
+    seen.broken = page.evaluate(BROKEN_IMAGES) + page.evaluate(UNSET_FORMULAS)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # the page follows the system without a reload
+        page.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme, timeout=WAIT)
+        page.wait_for_function(STILL, timeout=WAIT)
+        seen.axe[scheme] = violations(page)
+    seen.left = visit.left_the_site(base)
+    return seen
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds, one line a place: the rule, the element and what is wrong with it."""
+    found = Axe().run(page, options=AXE).response["violations"]
+    return [f"{rule['id']}: {node['target']} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
+
+
+@pytest.fixture(scope="module", params=[(page, width) for page in pages() for width in (DESK, PHONE)], ids=str)
+def seen(request: pytest.FixtureRequest, base: str, browser: Browser) -> Iterator[Seen]:
+    name, width = request.param
+    with visiting(browser, base + name, width) as visit:
+        yield look(visit, base)
+
+
+def test_no_request_leaves_the_site(seen: Seen) -> None:
+    assert seen.left == []
+
+
+def test_no_error_in_the_console(seen: Seen) -> None:
+    assert seen.errors == []
+
+
+def test_every_response_is_good(seen: Seen) -> None:
+    assert seen.failures == []
+
+
+def test_no_broken_image_or_formula(seen: Seen) -> None:
+    assert seen.broken == []
+
+
+def test_nothing_sticks_out_sideways(seen: Seen) -> None:
+    assert (seen.overflow, seen.sticking_out) == (0, [])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(seen: Seen, scheme: str) -> None:
+    assert seen.axe[scheme] == []
+
+
+def test_first_view_is_light(seen: Seen) -> None:
+    heaviest = sorted(seen.weight.items(), key=lambda item: -item[1])[:5]
+    assert sum(seen.weight.values()) <= FIRST_VIEW, heaviest
