@@ -12,13 +12,14 @@ are float32 on disk, and its users call ``.half()`` or ``.float()`` before the f
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from os import PathLike
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from tqdm import tqdm
 
 from glm_edu.checkpoints.arguments import DtypeName, check_device, dtype_name
@@ -58,12 +59,20 @@ def from_pretrained(
     config = ModelConfig.from_official(official)
     found = open_shards(directory)
     config = replace(config, dtype=named or _dtype_on_disk(official, config, found))
-    with torch.device("meta"):
+    with torch.device("meta"), NoInit():
         model = Transformer(config)
     expected = official_tensors(config, {name: tensor.shape for name, tensor in model.state_dict().items()})
     check_names_and_shapes(expected, found, [*official_buffers(config, old=True), *_head_said_twice(config, found)])
     fill(model, expected, found, device, DTYPES[config.dtype])
     return model.eval()
+
+
+class NoInit(TorchFunctionMode):
+    """While it lasts, ``torch.nn.init`` does nothing: giving values to tensors without storage takes torch a second."""
+
+    def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        return kwargs["tensor"] if getattr(func, "__module__", "") == "torch.nn.init" else func(*args, **kwargs)
 
 
 def fill(
