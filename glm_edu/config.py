@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import html
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from glm_edu.errors import ConfigError
 
@@ -83,18 +84,28 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         for name, hint in get_type_hints(type(self)).items():
-            choices = [c for c in get_args(hint) if isinstance(c, str | int)]
-            if choices and getattr(self, name) not in choices:
-                raise ConfigError(f"{name}={getattr(self, name)!r} is unknown; it may be one of {choices}.")
+            value, choices = getattr(self, name), [c for c in get_args(hint) if isinstance(c, str | int)]
+            if choices and not any(type(value) is type(c) and value == c for c in choices):
+                raise ConfigError(f"{name}={value!r} is unknown; it may be one of {choices}.")
         for name in ("vocab_size", "hidden_size", "num_layers", "num_heads", "num_kv_groups", "head_dim",
                      "feedforward_size", "max_positions", "alpha_layers"):  # fmt: skip
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigError(f"{name}={value!r} must be a whole number of at least 1.")
-        for name in ("prefix_dropout", "hidden_dropout", "attention_dropout"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise ConfigError(f"{name}={getattr(self, name)!r} must lie in [0, 1).")
+        self._check_numbers()
         self._check_shapes()
+
+    def _check_numbers(self) -> None:
+        for name in ("prefix_dropout", "hidden_dropout", "attention_dropout"):
+            value = getattr(self, name)
+            if not isinstance(value, float | int) or not 0.0 <= value < 1.0:
+                raise ConfigError(f"{name}={value!r} must lie in [0, 1).")
+        for name in ("norm_eps", "rotary_base", "rope_ratio", "rotary_fraction"):
+            value, most = getattr(self, name), 1.0 if name == "rotary_fraction" else sys.float_info.max
+            if not isinstance(value, float | int) or not 0.0 < value <= most:  # NaN is not either
+                raise ConfigError(f"{name}={value!r} must be greater than 0 and at most {most:g}.")
+        if not isinstance(self.prefix_length, int) or self.prefix_length < 0:
+            raise ConfigError(f"prefix_length={self.prefix_length!r} must be 0 (no prefix) or more.")
 
     def _check_shapes(self) -> None:
         if self.num_heads % self.num_kv_groups:
@@ -106,10 +117,6 @@ class ModelConfig:
             )
         if self.rotary_channels == 2 and self.positions != "glm":
             raise ConfigError("rotary_channels=2 needs positions='glm': only GLM has a second clock.")
-        if self.norm_eps <= 0:
-            raise ConfigError(f"norm_eps={self.norm_eps!r} must be greater than 0.")
-        if self.prefix_length < 0:
-            raise ConfigError(f"prefix_length={self.prefix_length} must be 0 (no prefix) or more.")
 
     @property
     def alpha(self) -> float:
@@ -134,7 +141,7 @@ class ModelConfig:
         return self.num_layers * (2 * norm + attention + feedforward) + tables + norm * self.final_norm
 
     @classmethod
-    def preset(cls, name: str) -> Self:
+    def preset(cls, name: str) -> ModelConfig:
         """A published model, or a tiny one of the same kind, by name.
 
         Raises:
@@ -145,7 +152,7 @@ class ModelConfig:
         return cls(**PRESETS[name])
 
     @classmethod
-    def from_official(cls, official: Mapping[str, Any]) -> Self:
+    def from_official(cls, official: Mapping[str, Any]) -> ModelConfig:
         """The config that an official ``config.json`` describes; see ``official_config.py`` for the table.
 
         Raises:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from glm_edu.errors import InputError
 
+New = Float[Tensor, "b g s d"]
 Keys = Float[Tensor, "b g k d"]
 
 
@@ -42,34 +43,37 @@ class KVCache:
         """Cached tokens, without the prefix."""
         return self.length - self.prefix_length
 
-    def append(self, layer: int, key: Keys, value: Keys) -> tuple[Keys, Keys]:
+    def append(self, layer: int, key: New, value: New) -> tuple[Keys, Keys]:
         """Write new keys and values of a layer behind the cached ones; return all of them, as views."""
         if layer == len(self.keys):
             self.keys.append(key.new_empty(0))
             self.values.append(value.new_empty(0))
         return self._write(self.keys, layer, key), self._write(self.values, layer, value)
 
-    def advance(self, new: int) -> None:
-        """Count ``new`` tokens as cached, once every layer has written them. A call that fails before leaves the cache as it was."""
+    def advance(self, new: int, prefix: int = 0) -> None:
+        """Count ``new`` tokens as cached (the first ones stand behind ``prefix`` learned keys), once every layer has written them.
+
+        A call that fails before leaves the cache as it was.
+        """
+        if not self.length:
+            self.length = self.prefix_length = prefix
         self.length += new
 
-    def _write(self, store: list[Tensor], layer: int, new: Keys) -> Keys:
+    def _write(self, store: list[Tensor], layer: int, new: New) -> Keys:
         end = self.length + new.shape[2]
-        held = store[layer]
-        if held.ndim != 4 or end > held.shape[2]:
+        if not self.length or end > store[layer].shape[2]:
             batch, groups, _, head_dim = new.shape
             grown = new.new_empty(batch, groups, -(-end // self.block) * self.block, head_dim)  # b g capacity d
             if self.length:
-                grown[:, :, : self.length] = held[:, :, : self.length]
-            held = store[layer] = grown
-        held[:, :, self.length : end] = new
-        return held[:, :, :end]
+                grown[:, :, : self.length] = store[layer][:, :, : self.length]
+            store[layer] = grown
+        store[layer][:, :, self.length : end] = new
+        return store[layer][:, :, :end]
 
 
 class ConcatenatingCache(KVCache):
     """The slow version: every step copies the whole cache. It gives the same numbers; the book shows what it costs."""
 
-    def _write(self, store: list[Tensor], layer: int, new: Keys) -> Keys:
-        held = store[layer]
-        store[layer] = torch.cat([held[:, :, : self.length], new], dim=2) if held.ndim == 4 else new
+    def _write(self, store: list[Tensor], layer: int, new: New) -> Keys:
+        store[layer] = torch.cat([store[layer][:, :, : self.length], new], dim=2) if self.length else new
         return store[layer]

@@ -28,14 +28,19 @@ def prefix_mask(context: int | Int[Tensor, "b 1 1"], length: int) -> Bool[Tensor
 
 
 def hide_padding(
-    mask: Bool[Tensor, "b 1 q k"], keep: Bool[Tensor, "b k"], pad_rows: bool
+    mask: Bool[Tensor, "b 1 q k"], keep: Bool[Tensor, "b k"], pad_rows: bool | None = None
 ) -> Bool[Tensor, "b 1 q k"]:
-    """Hide padded keys. The rows of padded queries become all ``pad_rows``: open (True) or hidden (False)."""
-    queries = mask.shape[-2]
-    padded_row = ~keep[:, None, -queries:, None]  # b 1 q 1
-    return torch.where(padded_row, torch.tensor(pad_rows, device=mask.device), mask & keep[:, None, None, :])
+    """Hide padded keys. A padded query then sees everything (``pad_rows`` True), nothing (False), or what is left (None).
+
+    With None, a row that has nothing left sees everything: its softmax over nothing would be NaN, and spread to the kept rows.
+    """
+    visible = mask & keep[:, None, None, :]  # b 1 q k
+    padded = ~keep[:, None, -mask.shape[-2] :, None]  # b 1 q 1
+    if pad_rows is False:
+        return visible & ~padded
+    return visible | (padded if pad_rows else ~visible.any(-1, keepdim=True))
 
 
-def show_prefix(mask: Bool[Tensor, "b 1 q k"], prefix_length: int) -> Bool[Tensor, "b 1 q p+k"]:
+def show_prefix(mask: Bool[Tensor, "b 1 q k"], prefix_length: int) -> Bool[Tensor, "b 1 q {prefix_length}+k"]:
     """Put the P-tuning prefix in front of the keys: every query sees all of it."""
     return F.pad(mask, (prefix_length, 0), value=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from functools import partial
 from os import PathLike
-from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +31,7 @@ from glm_edu.model.rotary import angle_table
 from glm_edu.model.tap import Tap
 
 Ids = Int[Tensor, "b s"]
-Keep = Bool[Tensor, "b k"]
+Keep = Bool[Tensor, "b t"]  # t: cached and new tokens
 
 
 class Transformer(nn.Module):
@@ -80,12 +79,13 @@ class Transformer(nn.Module):
         angles = angle_table(self.config, position_ids, x.dtype)
         for block, extend in zip(self.blocks, self._extensions(x, cache), strict=True):
             x = self._run(block, x, angles, mask, extend, cache)
-        if cache is not None:
-            cache.keep, cache.clocks = (None if keep.all() else keep), clocks
-            cache.advance(input_ids.shape[1])
         x = self.taps["final_norm"](self.final_norm(x)) if self.final_norm is not None else x
         logits = F.linear(x, self.embedding.weight) if self.head is None else self.head(x)  # b s v
-        return self.taps["logits"](logits)
+        logits = self.taps["logits"](logits)
+        if cache is not None:
+            cache.advance(input_ids.shape[1], self.config.prefix_length)
+            cache.keep, cache.clocks = (None if keep.all() else keep), clocks
+        return logits
 
     def _run(self, block: nn.Module, x: Tensor, angles: object, mask: Tensor | None, extend: Extend | None, cache: object) -> Tensor:
         if self.gradient_checkpointing and self.training and cache is None:
@@ -94,13 +94,16 @@ class Transformer(nn.Module):
 
     def _check_ids(self, ids: Ids, cache: KVCache | None) -> int:
         """The number of cached tokens, once ids and cache are known to fit."""
-        if ids.ndim != 2 or ids.shape[1] == 0 or ids.shape[0] == 0 or ids.dtype.is_floating_point:
+        if not _whole(ids) or ids.ndim != 2 or not ids.numel():
             raise InputError(f"input_ids should be whole numbers [batch, seq] with at least one token, not {_say(ids)}.")
-        if ids.device.type != "meta" and not 0 <= (low := int(ids.min())) <= (high := int(ids.max())) < self.config.vocab_size:
-            raise InputError(f"input_ids run from {low} to {high}; the vocabulary has ids 0 to {self.config.vocab_size - 1}.")
+        _check_range("input_ids", ids, self.config.vocab_size, "the vocabulary has ids")
         past = cache.tokens if cache is not None else 0
-        if past and (batch := cache.keys[0].shape[0]) != ids.shape[0]:  # type: ignore[union-attr]
-            raise InputError(f"The cache holds a batch of {batch}, input_ids one of {ids.shape[0]}.")
+        if cache is not None and past:
+            batch, groups, _, head_dim = cache.keys[0].shape
+            if (len(cache.keys), groups, head_dim) != (self.config.num_layers, self.config.num_kv_groups, self.config.head_dim):
+                raise InputError("The cache was filled by another model; begin with a fresh KVCache().")
+            if batch != ids.shape[0]:
+                raise InputError(f"The cache holds a batch of {batch}, input_ids one of {ids.shape[0]}.")
         if past + ids.shape[1] > self.config.max_positions:
             raise InputError(
                 f"{past} cached and {ids.shape[1]} new tokens are more than the {self.config.max_positions} that this model "
@@ -117,9 +120,10 @@ class Transformer(nn.Module):
             if cache is not None and cache.keep is not None:
                 keep[:, :past] = cache.keep
             return keep
-        if tuple(attention_mask.shape) != expected:
-            raise InputError(f"attention_mask should be {list(expected)} ([batch, cached and new tokens], 1 = keep), not "
-                             f"{list(attention_mask.shape)}.")  # fmt: skip
+        if not isinstance(attention_mask, Tensor) or tuple(attention_mask.shape) != expected:
+            raise InputError(
+                f"attention_mask should be {list(expected)} ([batch, cached and new tokens], 1 = keep), not {_say(attention_mask)}."
+            )
         return attention_mask.to(ids.device).bool()
 
     def _positions(
@@ -137,12 +141,10 @@ class Transformer(nn.Module):
         return positions, positions[:, -1]
 
     def _check_positions(self, ids: Ids, given: Tensor) -> None:
-        clocks = self.config.rotary_channels
-        expected = [ids.shape[0], 2, ids.shape[1]] if clocks == 2 else list(ids.shape)
-        if list(given.shape) != expected or given.dtype.is_floating_point:
+        expected = [ids.shape[0], 2, ids.shape[1]] if self.config.rotary_channels == 2 else list(ids.shape)
+        if not _whole(given) or list(given.shape) != expected:
             raise InputError(f"position_ids should be whole numbers {expected}, not {_say(given)}.")
-        if given.device.type != "meta" and not 0 <= (low := int(given.min())) <= (high := int(given.max())) < self.config.max_positions:
-            raise InputError(f"position_ids run from {low} to {high}; this model has positions 0 to {self.config.max_positions - 1}.")
+        _check_range("position_ids", given, self.config.max_positions, "this model has positions")
 
     def _mask(self, ids: Ids, keep: Keep, past: int) -> Mask | None:
         """Who may look at whom; None where a causal mask says it all (or a single new token sees everything)."""
@@ -155,20 +157,16 @@ class Transformer(nn.Module):
         else:
             mask = causal_mask(new, past + new).to(ids.device).expand(ids.shape[0], 1, -1, -1)  # b 1 q k
         if padded:
-            mask = hide_padding(mask, keep, pad_rows=math.isinf(self.config.mask_value) and not past and not prefix)
+            pad_rows = False if prefix or math.isfinite(self.config.mask_value) else None if past else True
+            mask = hide_padding(mask, keep, pad_rows)
         return self.taps["mask"](show_prefix(mask, prefix))
 
     def _extensions(self, x: Float[Tensor, "b s h"], cache: KVCache | None) -> list[Extend | None]:
         """For each layer, what puts the earlier keys and values in front of the new ones."""
-        prefix = self.prefix(x.shape[0], x.dtype) if self.prefix is not None and not (cache and cache.length) else []
-        if cache is None:
-            return [partial(_prepend, *pair) for pair in prefix] or [None] * len(self.blocks)
-        for layer, (key, value) in enumerate(prefix):
-            cache.append(layer, key, value)
-        if prefix:
-            cache.prefix_length = self.config.prefix_length
-            cache.advance(cache.prefix_length)
-        return [partial(cache.append, layer) for layer in range(len(self.blocks))]
+        extensions = [cache and partial(cache.append, layer) for layer in range(len(self.blocks))]
+        if self.prefix is None or (cache is not None and cache.length):
+            return extensions
+        return [partial(_prepend, *pair, then) for pair, then in zip(self.prefix(x.shape[0], x.dtype), extensions, strict=True)]
 
     @property
     def eager_attention(self) -> bool:
@@ -184,11 +182,11 @@ class Transformer(nn.Module):
     def from_pretrained(
         cls, path_or_hub_id: str | PathLike[str], dtype: torch.dtype | str | None = None, device: str | torch.device = "cpu",
         revision: str | None = None, quantize: str | None = None,
-    ) -> Self:  # fmt: skip
+    ) -> Transformer:  # fmt: skip
         """The model of an official directory (or hub id), every tensor accounted for. See ``glm_edu.checkpoints``."""
         from glm_edu.checkpoints import from_pretrained
 
-        return from_pretrained(path_or_hub_id, dtype=dtype, device=device, revision=revision, quantize=quantize)  # type: ignore[return-value]
+        return from_pretrained(path_or_hub_id, dtype=dtype, device=device, revision=revision, quantize=quantize)
 
     def save_pretrained(self, path: str | PathLike[str], max_shard_size: str | int = "5GB", safe_serialization: bool = True) -> None:
         """Write an official-layout directory. See ``glm_edu.checkpoints``."""
@@ -197,12 +195,23 @@ class Transformer(nn.Module):
         save_pretrained(self, path, max_shard_size=max_shard_size, safe_serialization=safe_serialization)
 
 
-def _prepend(first_key: Tensor, first_value: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.cat([first_key, key], dim=2), torch.cat([first_value, value], dim=2)
+def _prepend(first_key: Tensor, first_value: Tensor, then: Extend | None, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    key, value = torch.cat([first_key, key], dim=2), torch.cat([first_value, value], dim=2)  # b g p+s d
+    return (key, value) if then is None else then(key, value)
 
 
-def _say(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+def _whole(ids: object) -> bool:
+    return isinstance(ids, Tensor) and ids.dtype in (torch.int64, torch.int32)
+
+
+def _check_range(name: str, ids: Tensor, limit: int, there_are: str) -> None:
+    low, high = map(int, ids.aminmax())
+    if low < 0 or high >= limit:
+        raise InputError(f"{name} run from {low} to {high}; {there_are} 0 to {limit - 1}.")
+
+
+def _say(given: object) -> str:
+    return f"{str(given.dtype).removeprefix('torch.')} {list(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
 
 
 def _init_weights(module: nn.Module) -> None:
