@@ -18,11 +18,11 @@ DARK = {
 }  # fmt: skip
 FONTS = {
     "serif": 'Palatino,"Palatino Linotype","Book Antiqua",Georgia,"Noto Serif CJK SC",SimSun,serif',
-    "sans": 'Inter,"Helvetica Neue",Arial,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif',
-    "mono": 'ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace',
+    "sans": 'Inter,"Helvetica Neue",Arial,"PingFang SC","Microsoft YaHei",sans-serif',
+    "mono": 'ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace',
 }
 # How a page outside the site says "dark": JupyterLab, VS Code, Colab and this book's own theme switch.
-DARK_HOSTS = ':is([data-jp-theme-light="false"],.vscode-dark,[theme="dark"],[data-theme="dark"])'
+DARK_HOSTS = ':is([data-jp-theme-light=false],.vscode-dark,[theme=dark],[data-theme=dark])'
 
 
 @dataclass(frozen=True)
@@ -129,5 +129,5 @@ def tokens_css(selector: str, css: str) -> str:
     inks = "".join(f"--g-{name}-ink:{INK.format(name)};" for name in FAMILIES if f"--g-{name}-ink" in css)
     fonts = "".join(f"--g-{name}:var(--{name},{font});" for name, font in FONTS.items() if f"--g-{name}" in css)
     light = "".join(f"--g-{name}:var(--{name},{LIGHT[name]});" for name in used)
-    dark = "".join(f"--g-{name}:var(--{name},{DARK[name]});" for name in used)
+    dark = "".join(f"--g-{name}:var(--{name},{DARK[name]});" for name in used if DARK[name] != LIGHT[name])
     return f"{selector}{{{light}{inks}{fonts}}}{DARK_HOSTS} {selector}{{{dark}}}"

@@ -17,8 +17,8 @@ from glm_edu.page.source import official_source, source_lines, split_shapes
 
 ROOT = Path(glm_edu.__file__).parent.parent
 CLASSES = {
-    Keyword: "k", Operator.Word: "k", String: "s", Comment: "c", Number: "n", Name.Builtin.Pseudo: "n",
-    Name.Decorator: "n", Name.Function: "f", Name.Class: "f",
+    Keyword: "k", Operator.Word: "k", String: "s", Comment: "c", Number: "s", Name.Builtin.Pseudo: "s",
+    Name.Decorator: "k", Name.Function: "f", Name.Class: "f",
 }  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def listing(obj: Callable | type | ModuleType, highlight: Sequence[str] = (), *,
     """
     target: Any = inspect.unwrap(obj) if callable(obj) else obj
     module = inspect.getmodule(target)
-    if module is None or module.__name__.split(".")[0] != "glm_edu":
+    if module is None or not hasattr(target, "__name__") or module.__name__.split(".")[0] != "glm_edu":
         raise InputError(
             f"{obj!r} is not a function, class or module of glm_edu; listing() shows the package's source."
         )

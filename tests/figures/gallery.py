@@ -1,0 +1,105 @@
+"""One figure of each kind, from tensors of a real tiny model where there is one: what the tests look at."""
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import torch
+
+from glm_edu import ModelConfig, Transformer, record
+from glm_edu.figures import (
+    Figure,
+    attention_map,
+    mask_painter,
+    position_table,
+    residual_norms,
+    shape_flow,
+    stream_norms,
+)
+
+TOKENS = [*"白日依山尽，", "[M]", "sop", *"黄河入海流"]
+CONTEXT, LENGTH = 7, 13
+HOSTILE = ["<script>alert(1)</script>", "</script>", "\"quoted'", "<!--", "a&b", "\n", "\u2028", "{q}", "`x`", "**b**"]
+
+
+def poem() -> SimpleNamespace:
+    """A tiny ChatGLM over the poem, and what it recorded."""
+    torch.manual_seed(0)
+    model = Transformer(ModelConfig.preset("tiny-chatglm")).eval()
+    ids = torch.arange(6, 6 + LENGTH)[None]
+    ids[0, CONTEXT - 1], ids[0, CONTEXT] = model.config.gmask_id, model.config.bos_id
+    with torch.no_grad(), record(model) as seen:
+        model(ids)
+    return SimpleNamespace(model=model, ids=ids, seen=seen)
+
+
+def sharp(heads: int = 4, length: int = LENGTH) -> torch.Tensor:
+    """Attention that prefers something, unlike that of an untrained model."""
+    torch.manual_seed(1)
+    return (3 * torch.randn(heads, length, length)).softmax(-1)
+
+
+def figures() -> dict[str, Figure]:
+    """Every kind by name."""
+    run = poem()
+    seen = run.seen
+    mask, positions = seen["mask"][0, 0], seen["position_ids"][0]
+    norms = stream_norms(seen)
+    return {
+        "mask": mask_painter(mask, TOKENS, positions, mistakes=["sop_joins_prefix"], caption="**Notice** `sop`."),
+        "padded": mask_painter(*padded(), context=4, pads=2),
+        "attention": attention_map(sharp(), TOKENS, title="Block 0", caption="Head 0."),
+        "positions": position_table(positions, TOKENS),
+        "one clock": position_table(torch.arange(20)[None], [f"token{i}" for i in range(20)]),
+        "shapes": shape_flow(seen.table()),
+        "norms": residual_norms({"recorded": norms, "flat": torch.full_like(norms, 3.14159265)}),
+    }
+
+
+def padded() -> tuple[torch.Tensor, list[str], torch.Tensor]:
+    """Two pads, two characters, sop and four more: mask, tokens, positions, written out."""
+    real = torch.tensor([0, 0, 1, 1, 1, 1, 1, 1, 1], dtype=torch.bool)
+    mask = torch.ones(9, 9).tril().bool()
+    mask[:4, :4] = True
+    tokens = ["<pad>", "<pad>", "你", "[M]", "sop", "a", "b", "c", "d"]
+    return mask & real & real[:, None], tokens, torch.tensor([[0, 0, 0, 1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 1, 2, 3, 4, 5]])
+
+
+class Markup(HTMLParser):
+    """What a browser would make of the HTML: elements with their attributes, and the text of each kind."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: dict[str, list[str]] = {}
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attributes)))
+        self.open.append(tag)
+        self.text.setdefault(tag, []).append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        for tag in set(self.open):
+            self.text[tag][-1] += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        """The attributes of every element of this kind."""
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def numbers(data: object) -> Iterator[float]:
+    """Every number in nested data."""
+    if isinstance(data, dict):
+        data = list(data.values())
+    if isinstance(data, list):
+        for item in data:
+            yield from numbers(item)
+    elif isinstance(data, int | float) and not isinstance(data, bool):
+        yield data
