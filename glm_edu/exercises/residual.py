@@ -1,125 +1,240 @@
-"""Exercises of chapter 5, the residual choices: each check says what kind of mistake it is, and never the answer.
-
-A check runs your function on small random tensors and holds the result against the block as ChatGLM-6B computes it
-(``glm_edu.model.residual``). When they differ, it looks for the same numbers among known wrong turns and names the turn.
-"""
+"""The exercises of chapter 5: predict two numbers, name the norms of the regrouped stack, mend a ported block."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
-from glm_edu.model.residual import scaled_post_norm
+from glm_edu.exercises import Answer, Slip, Verdict
 
-Layer = Callable[[Tensor], Tensor]
-Stack = Callable[[Tensor, Sequence[Layer], Sequence[Layer], float], Tensor]
-Block = Callable[[Tensor, Layer, Layer, Layer, Layer, int], Tensor]
+Hidden = Float[Tensor, "b s h"]
+Block = Callable[..., Hidden]
+Layer = Callable[[Tensor], Tensor]  # a sub-layer or a norm: [b s h] -> [b s h]
 
-ALPHA, HIDDEN, WIDTH = math.sqrt(2 * 28), 4096, 16  # alpha and hidden size of the 6B; WIDTH is that of the random tensors
-NOT_WRITTEN = "not written yet"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a check found. ``kind`` names the sort of mistake ("right" if there is none), ``hint`` says where to look."""
-
-    ok: bool
-    kind: str
-    hint: str
-
-    def __repr__(self) -> str:
-        return f"{'Right.' if self.ok else self.kind.capitalize() + ':'} {self.hint}"
+ALPHA = math.sqrt(2 * 28)
 
 
-# Predict: two numbers
+# ---- 1. predict: how long, and how much more ----
+
+ROOT = math.sqrt(4096)  # the length of a normalized token of the 6B
+
+LENGTHS = (
+    Slip("alpha is not applied", "That is the length of norm(x). What does the residual multiply it by?", ROOT),
+    Slip("the length of norm(x) is missing", "That is alpha. How long is a vector of 4096 numbers of size 1?", ALPHA),
+    Slip("no square root", "A length is the root of a sum of squares, and there are 4096 squares.", ALPHA * ROOT**2),
+    Slip("alpha squared", "alpha is the square root of 2 * 28.", ALPHA**2 * ROOT),
+    Slip("the paper's alpha", "That is the fourth root. The official code takes the square root.", 56**0.25 * ROOT),
+)
+GAINS = (
+    Slip("one move of two", "alpha leaves the residual, and it arrives at f. You counted one of the two.", ALPHA),
+    Slip("added, not multiplied", "Two factors in a row multiply.", 2 * ALPHA),
+    Slip("upside down", "Does f weigh more or less when alpha stands before it?", ALPHA**-2),
+    Slip("cancelled", "The next norm removes a factor that both terms have. Here one of them has it.", 1.0),
+)
 
 
-def check_prediction(length: float | None, factor: float | None) -> Verdict:
-    """The length of ``alpha * norm(x)`` in the 6B, and the factor by which f gains on the residual when alpha moves to f."""
-    if length is None or factor is None:
-        return Verdict(False, NOT_WRITTEN, "put your two numbers in place of None.")
-    root = math.sqrt(HIDDEN)
-    lengths = {
-        ALPHA * root: "",
-        root: "that is the length of norm(x); alpha has not been applied to it.",
-        ALPHA: "that is alpha; what is the length of a vector of 4096 entries with mean square 1?",
-        ALPHA * HIDDEN: "a length is a square root: 4096 squares of about 1 add up to the square of it.",
-        ALPHA**2 * root: "that is alpha squared; alpha is the square root of 2 * 28.",
-        56**0.25 * root: "that is the paper's fourth root; the official code takes the square root.",
-    }
-    factors = {
-        ALPHA**2: "",
-        ALPHA: "you counted one of two moves: alpha leaves the residual, and it lands on f.",
-        2 * ALPHA: "two factors multiply; they do not add.",
-        1 / ALPHA**2: "upside down: which of the two terms wins when alpha moves to f?",
-        1.0: "the norm that follows removes a common factor; here only one of the terms has the factor.",
-    }
-    for name, given, known in (("length", length, lengths), ("factor", factor, factors)):
-        if hint := _nearest(given, known):
-            return Verdict(False, name, hint)
-    return Verdict(True, "right", "you took both from the definition; the figures above show the same numbers measured.")
+def check_prediction(length: object, gain: object) -> Verdict:
+    """Exercise 1: the length of ``alpha * norm(x)`` in the 6B; by what factor f weighs more if alpha moves to f."""
+    for name, answer, right, slips in (("length", length, ALPHA * ROOT, LENGTHS), ("gain", gain, ALPHA**2, GAINS)):
+        if answer is None or answer is ...:
+            return Verdict(False, "not written yet", f"put your number in the place of the three dots: {name}.")
+        if isinstance(answer, bool) or not isinstance(answer, int | float):
+            return Verdict(False, "not a number", f"{name} is a {type(answer).__name__}.")
+        if not _near(answer, right):
+            size = "large" if answer > right else "small"
+            other = Slip("another number", f"{answer:g} is too {size}.", None)
+            slip = next((slip for slip in slips if _near(answer, slip.wrong)), other)
+            return Verdict(False, f"{name}, {slip.kind}", slip.hint)
+    return Verdict(True, "right", f"{ALPHA * ROOT:.0f} and {ALPHA**2:.0f}.")
 
 
-def _nearest(given: float, known: Mapping[float, str]) -> str:
-    """The hint of the known value within 2 % of ``given``; the first value is the right one and has none."""
-    match = next((hint for value, hint in known.items() if math.isclose(given, value, rel_tol=0.02)), None)
-    return "none of the usual slips; write the two terms under each other and divide." if match is None else match
+def _near(answer: float, value: float) -> bool:
+    return math.isclose(answer, value, rel_tol=0.02)
 
 
-# Implement: the stack, regrouped
+# ---- 2. implement: where a norm of the paper's layout stands in ours ----
+
+LAYERS = (28, 3, 1)
 
 
-def check_deepnorm_stack(stack: Stack) -> Verdict:
-    """Whether ``stack(x, sublayers, norms, alpha)`` equals the official chain: 2L sub-layers, 2L + 1 norms, x [b s h]."""
-    x, sublayers, norms = _random_stack(layers=3)
-    right = _as_coded(x, sublayers, norms, ALPHA)
-    wrong = {kind: (hint, _chain(x, sublayers, norms, ALPHA, **turn)) for kind, hint, turn in STACK_TURNS}
-    done = "the regrouped chain equals the chain as ChatGLM-6B codes it."
-    return _judge(lambda: stack(x, sublayers, norms, ALPHA), x, right, wrong, done)
+def our_name(paper: str, layers: int) -> str:
+    """Where our layout has ``embedding_norm``, ``layers.3.attention_norm``, ``layers.3.feedforward_norm``."""
+    if paper == "embedding_norm":
+        return "blocks.0.input_norm"
+    layer, part = _parts(paper)
+    if part == "attention_norm":
+        return f"blocks.{layer}.post_attention_norm"
+    return _final_from(layers - 1, layer)
 
 
-def _as_coded(x: Tensor, sublayers: Sequence[Layer], norms: Sequence[Layer], alpha: float) -> Tensor:
-    """The chain in the order of the official code: norm, sub-layer, residual; one more norm at the end."""
-    for f, norm in zip(sublayers, norms, strict=False):
-        normed = norm(x)
-        x = scaled_post_norm(x, normed, f(normed), alpha)
-    return norms[-1](x)
+def _final_from(last: int, layer: int) -> str:
+    return "final_norm" if layer >= last else f"blocks.{layer + 1}.input_norm"
 
 
-def _chain(
-    x: Tensor, sublayers: Sequence[Layer], norms: Sequence[Layer], alpha: float,
-    mix: Callable[[Tensor, Layer, float], Tensor] = lambda h, f, a: a * h + f(h),
-    first: bool = True, last: bool = True, late: int = 1, own_alpha: bool = False,
-) -> Tensor:  # fmt: skip
-    """A chain with one thing wrong: the mix of the two terms, a norm left out, or a norm taken one place early."""
-    h = norms[0](x) if first else x
-    for k, f in enumerate(sublayers):
-        h = mix(h, f, math.sqrt(len(sublayers)) if own_alpha else alpha)
-        if last or k + 1 < len(sublayers):
-            h = norms[k + late](h)
-    return h
+def _parts(paper: str) -> tuple[int, str]:
+    _, layer, part = paper.split(".")
+    return int(layer), part
 
 
-STACK_TURNS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("alpha on the wrong term", "alpha multiplies what f adds; it should multiply what f is added to.", {"mix": lambda h, f, a: h + a * f(h)}),
-    ("alpha has no effect", "it is missing, or it multiplies both terms, and the norm removes a common factor.", {"mix": lambda h, f, a: h + f(h)}),
-    ("wrong alpha", "you made alpha from the number of sub-layers; take the one that is given.", {"own_alpha": True}),
-    ("first norm missing", "the embedding goes in as it is; which norm reads it in the official order?", {"first": False}),
-    ("last norm missing", "the chain ends on a sum; the last sub-layer has a norm too, the model's final one.", {"last": False}),
-    ("norms one place early", "the norm after sub-layer k is the one that the official code calls before sub-layer k + 1.", {"late": 0}),
-    ("alpha inside f", "f reads the normalized stream itself, before alpha.", {"mix": lambda h, f, a: a * h + f(a * h)}),
-    ("nothing added to", "only f's output goes on; the residual is gone.", {"mix": lambda h, f, a: f(h)}),
+def _paper_names(layers: int) -> list[str]:
+    inside = (f"layers.{i}.{part}_norm" for i in range(layers) for part in ("attention", "feedforward"))
+    return ["embedding_norm", *inside]
+
+
+def _renamed(which: str, change: Callable[[int, int], str]) -> Answer:
+    """``our_name`` with the names of one sort changed: ``change(layer, layers)``."""
+
+    def wrong(paper: str, layers: int) -> str:
+        if "." not in paper:
+            return change(0, layers) if which == paper else our_name(paper, layers)
+        layer, part = _parts(paper)
+        return change(layer, layers) if which == part else our_name(paper, layers)
+
+    return wrong
+
+
+def _in_place(paper: str, layers: int) -> str:
+    if "." not in paper:
+        return our_name(paper, layers)
+    layer, part = _parts(paper)
+    return f"blocks.{layer}.{'input_norm' if part == 'attention_norm' else 'post_attention_norm'}"
+
+
+NAMES = (
+    Slip("each norm before its own sub-layer",
+         "That is where a pre-norm model has them. Here it follows its sub-layer: who calls it?",
+         _in_place),
+    Slip("a block that is not there",
+         "With L layers there is no blocks.L. What comes after the last feed-forward?",
+         _renamed("feedforward_norm", lambda i, layers: f"blocks.{i + 1}.input_norm")),
+    Slip("the same block",
+         "blocks.i.input_norm is called before the feed-forward of layer i, not after it.",
+         _renamed("feedforward_norm", lambda i, layers: "final_norm" if i == layers - 1 else f"blocks.{i}.input_norm")),
+    Slip("the end counted from 28",
+         "With 28 layers it is right. The number of layers is an argument.",
+         _renamed("feedforward_norm", lambda i, layers: _final_from(27, i))),
+    Slip("the end one layer early",
+         "Layers count from 0. Which is the last one?",
+         _renamed("feedforward_norm", lambda i, layers: _final_from(layers - 2, i))),
+    Slip("attention's norm is one block late",
+         "Between attention and feed-forward of one layer there is no border.",
+         _renamed("attention_norm", lambda i, layers: f"blocks.{i + 1}.post_attention_norm")),
+    Slip("the embedding's norm",
+         "No tensor of ours has that name. Which norm reads the embedding?",
+         _renamed("embedding_norm", lambda i, layers: "embedding_norm")),
+    Slip("first and last exchanged",
+         "The embedding's norm is the first one of the chain.",
+         _renamed("embedding_norm", lambda i, layers: "final_norm")),
 )  # fmt: skip
 
 
-def _random_stack(layers: int) -> tuple[Tensor, list[Layer], list[Layer]]:
-    """x [2 5 h] with 2 * layers sub-layers and one norm more, no two alike, in float64."""
+def check_names(answer: Answer) -> Verdict:
+    """Exercise 2: ``answer(paper, layers) -> str``, our name of a norm of the paper's layout."""
+    calls = [(paper, layers) for layers in LAYERS for paper in _paper_names(layers)]
+    given = _run(answer, calls)
+    if isinstance(given, Verdict):
+        return given
+    wanted = [our_name(*call) for call in calls]
+    if given == wanted:
+        return Verdict(True, "right", f"{len(calls)} norms of {len(LAYERS)} models found their place.")
+    for slip in NAMES:
+        if given == [slip.wrong(*call) for call in calls]:
+            return Verdict(False, slip.kind, slip.hint)
+    first = next(i for i in range(len(calls)) if given[i] != wanted[i])
+    return Verdict(False, "another mistake", f"{calls[first][0]} of {calls[first][1]} layers is not {given[first]!r}.")
+
+
+# ---- 3. debug: a block that was ported with two slips ----
+
+
+def ported_block(
+    x: Hidden, attention: Layer, feedforward: Layer, input_norm: Layer, post_attention_norm: Layer, num_layers: int
+) -> Hidden:
+    """One block of ChatGLM-6B as somebody ported it. Two things are wrong."""
+    alpha = math.sqrt(2 * num_layers)
+    normed = input_norm(x)  # b s h
+    middle = alpha * normed + attention(normed)  # b s h
+    normed = post_attention_norm(middle)  # b s h
+    return alpha * middle + feedforward(normed)
+
+
+def _official(num_layers: int) -> float:
+    return ALPHA
+
+
+def _block(alpha: Callable[[int], float] = _official, starts: Sequence[str] = ("norm",) * 2, gain: float = 1) -> Block:
+    """The official block, with options that plant a mistake: where alpha comes from, and where each residual starts."""
+
+    def block(x: Hidden, attention: Layer, feedforward: Layer, before: Layer, between: Layer, layers: int) -> Hidden:
+        for start, norm, f in zip(starts, (before, between), (attention, feedforward), strict=False):
+            normed = norm(x)  # b s h
+            x = alpha(layers) * (normed if start == "norm" else x) + gain * f(normed)
+        return x
+
+    return block
+
+
+BLOCKS = (
+    Slip("not written yet",
+         "As handed over, output is the first wrong tensor with 28 layers, and middle with 3. Why not the same?",
+         ported_block),
+    Slip("alpha follows num_layers",
+         "The residuals are right. What does the official block know of the config's number of layers?",
+         _block(lambda layers: math.sqrt(2 * layers))),
+    Slip("the second residual starts before the norm",
+         "middle is right now and output is not. What does the second residual multiply by alpha?",
+         _block(starts=("norm", "x"))),
+    Slip("both residuals start before the norm",
+         "You made the first like the second. It was the second that was wrong.",
+         _block(starts=("x", "x"))),
+    Slip("no alpha", "The mend changes where alpha comes from. It does not remove it.", _block(lambda layers: 1)),
+    Slip("alpha on the wrong term", "alpha multiplies what the sub-layers add.", _block(lambda layers: 1, gain=ALPHA)),
+    Slip("the paper's alpha",
+         "That is the fourth root. The official code takes the square root.",
+         _block(lambda layers: (2 * 28) ** 0.25)),
+    Slip("half a block", "This is middle. The feed-forward comes after it.", _block(starts=("norm",))),
+)  # fmt: skip
+
+
+def check_block(answer: Answer) -> Verdict:
+    """Exercise 3: ``answer`` takes what ``ported_block`` takes, and should be right for any number of layers."""
+    tries = [(*_random_parts(), layers) for layers in (28, 3)]
+    given, wanted = _run(answer, tries), [_block()(*call) for call in tries]
+    if isinstance(given, Verdict):
+        return given
+    if problem := _form(given, wanted[0]):
+        return problem
+    if _close(given, wanted):
+        return Verdict(True, "right", "equal to ChatGLM-6B's block, whatever num_layers says.")
+    for slip in BLOCKS:
+        if _close(given, [slip.wrong(*call) for call in tries]):
+            return Verdict(False, slip.kind, slip.hint)
+    off = max(float((mine - want).abs().max()) for mine, want in zip(given, wanted, strict=True))
+    return Verdict(False, "another mistake", f"output is off by up to {off:.2g}. Which line did you not need to touch?")
+
+
+def _run(answer: Answer, calls: Sequence[tuple[Any, ...]]) -> list[Any] | Verdict:
+    """What the reader's function returns for each call, or why there is nothing to look at."""
+    try:
+        given = [answer(*deepcopy(call)) for call in calls]
+    except NotImplementedError:
+        return Verdict(False, "not written yet", "write the body of the function, then run the cell again.")
+    except Exception as error:
+        return Verdict(False, "it stops with an error", f"{type(error).__name__}: {error}")
+    if all(result is None or result is ... for result in given):
+        return Verdict(False, "not written yet", "the function returns nothing so far.")
+    return given
+
+
+def _random_parts() -> tuple[Any, ...]:
+    """x [2 5 16], two sub-layers and two norms, no two alike, in float64."""
     generator = torch.Generator().manual_seed(5)
 
     def draw(*shape: int) -> Tensor:
@@ -129,94 +244,24 @@ def _random_stack(layers: int) -> tuple[Tensor, list[Layer], list[Layer]]:
         return lambda h: (h @ weight).tanh() + h.roll(1, dims=-2)  # the roll mixes tokens, as attention does
 
     def norm(weight: Tensor, bias: Tensor) -> Layer:
-        return lambda h: F.layer_norm(h, (WIDTH,), weight, bias, 1e-5)
+        return lambda h: F.layer_norm(h, weight.shape, weight, bias, 1e-5)
 
-    sublayers = [sublayer(draw(WIDTH, WIDTH) / WIDTH**0.5) for _ in range(2 * layers)]
-    norms = [norm(1 + draw(WIDTH) / 4, draw(WIDTH) / 4) for _ in range(2 * layers + 1)]
-    return draw(2, 5, WIDTH), sublayers, norms
-
-
-# Debug: a block that was ported with two slips
+    sublayers = [sublayer(draw(16, 16) / 4) for _ in range(2)]
+    norms = [norm(1 + draw(16) / 4, draw(16) / 4) for _ in range(2)]
+    return draw(2, 5, 16), *sublayers, *norms
 
 
-def ported_block(
-    x: Tensor, attention: Layer, feedforward: Layer, input_norm: Layer, post_attention_norm: Layer, num_layers: int
-) -> Tensor:
-    """ChatGLM-6B's block as somebody ported it. Two things are wrong; x is [b s h]."""
-    alpha = (2 * num_layers) ** 0.5
-    normed = input_norm(x)
-    middle = alpha * normed + attention(normed)
-    normed = post_attention_norm(middle)
-    return alpha * middle + feedforward(normed)
+def _form(given: Sequence[Any], want: Tensor) -> Verdict | None:
+    """What is wrong with the results before their numbers are looked at."""
+    shape = list(want.shape)
+    for result in given:
+        if not isinstance(result, Tensor):
+            return Verdict(False, "not a tensor", f"the function returns a {type(result).__name__}, not {shape}.")
+        if result.shape != want.shape:
+            return Verdict(False, "the shape", f"the function returns {list(result.shape)}; it should be {shape}.")
+    return None
 
 
-def check_mended_block(block: Block) -> Verdict:
-    """Whether ``block``, with the arguments of ``ported_block``, equals the official block for any number of layers."""
-    x, sublayers, norms = _random_stack(layers=1)
-    parts = (x, *sublayers, *norms[:2])
-    right = _block(*parts)
-    wrong = {
-        NOT_WRITTEN: ("it still computes what it did: with 3 layers the first wrong tensor is middle, with 28 it is output.",
-                      ported_block(*parts, num_layers=3)),
-        **{kind: (hint, _block(*parts, **turn)) for kind, hint, turn in BLOCK_TURNS},
-    }  # fmt: skip
-    verdict = _judge(lambda: block(*parts, 3), x, right, wrong, "both slips are mended, and the block is right for any depth.")
-    if verdict.ok and not _same(block(*parts, 28), right):
-        return Verdict(False, "right for 3 layers only", "with 28 layers the numbers change; what in the official block depends on depth?")
-    return verdict
-
-
-def _block(
-    x: Tensor, attention: Layer, feedforward: Layer, input_norm: Layer, post_attention_norm: Layer,
-    alpha: float = ALPHA, gain: float = 1.0, from_x: tuple[int, ...] = (), stop: bool = False,
-) -> Tensor:  # fmt: skip
-    """The official block; the options plant one mistake each. ``from_x``: the residuals (1, 2) that start before the norm."""
-    for i, (norm, f) in enumerate(((input_norm, attention), (post_attention_norm, feedforward)), start=1):
-        normed = norm(x)
-        x = alpha * (x if i in from_x else normed) + gain * f(normed)
-        if stop:
-            break
-    return x
-
-
-BLOCK_TURNS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("alpha follows num_layers", "the residuals are right with 28 layers; what does the official block know of the config's depth?", {"alpha": math.sqrt(6)}),
-    ("second residual from x", "middle is right and output is not: what does the second residual multiply by alpha?", {"from_x": (2,)}),
-    ("both residuals from x", "both residuals start before their norm; in the official block both start after it.", {"from_x": (1, 2)}),
-    ("no alpha", "the residual lost its factor; the mend changes where alpha comes from, it does not remove it.", {"alpha": 1.0}),
-    ("alpha on the wrong term", "alpha multiplies what f adds; it should multiply what f is added to.", {"alpha": 1.0, "gain": ALPHA}),
-    ("the paper's alpha", "that is the paper's fourth root for a decoder; the official code takes the square root.", {"alpha": 56**0.25}),
-    ("half a block", "this is middle; the feed-forward comes after it.", {"stop": True}),
-)  # fmt: skip
-
-
-# Judging
-
-
-def _judge(call: Callable[[], Any], x: Tensor, right: Tensor, wrong: Mapping[str, tuple[str, Tensor]], done: str) -> Verdict:
-    """Run the learner's function and say what kind of thing came back."""
-    before = x.clone()
-    try:
-        answer = call()
-    except NotImplementedError:
-        answer = None
-    except Exception as error:  # whatever the learner's code raises is the learner's to read
-        return Verdict(False, "stopped", f"your function raised {type(error).__name__}: {error}")
-    if answer is None or answer is ...:
-        return Verdict(False, NOT_WRITTEN, "the function returns nothing so far.")
-    if not isinstance(answer, Tensor):
-        return Verdict(False, "type", f"return a tensor, not {type(answer).__name__}.")
-    if answer.shape != right.shape:
-        return Verdict(False, "shape", f"return {list(right.shape)}, the shape of x, not {list(answer.shape)}.")
-    if not torch.equal(x, before):
-        return Verdict(False, "in place", "your function changed x itself; make a new tensor instead of +=.")
-    if _same(answer, right):
-        return Verdict(True, "right", done)
-    kind = next((kind for kind, (_, numbers) in wrong.items() if numbers.shape == answer.shape and _same(answer, numbers)), None)
-    if kind is None:
-        return Verdict(False, "different", f"the numbers are off by up to {(answer - right).abs().max():.2g}, in no way that is usual.")
-    return Verdict(False, kind, wrong[kind][0])
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    return torch.allclose(a.double(), b, rtol=1e-4, atol=1e-4)  # float64 here; a learner's float32 cast still passes
+def _close(results: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
+    """Within 1e-4, so that a function that works in float32 passes."""
+    return all(torch.allclose(a.double(), b, rtol=1e-4, atol=1e-4) for a, b in zip(results, others, strict=True))
