@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from glm_edu.config import ModelConfig
 
 REQUIRED = object()
+_INT_OR_NONE = (int, type(None))
 
 
 def _same(value: Any) -> Any:
@@ -64,7 +65,10 @@ def _either(values: Any) -> str:
 
 
 def _ids(value: Any) -> tuple[int, ...]:
-    return () if value is None else tuple(value) if isinstance(value, list) else (value,)
+    ids = () if value is None else tuple(value) if isinstance(value, list) else (value,)
+    if any(type(i) is not int for i in ids):
+        raise ConfigError(f"config.json: eos_token_id={value!r} should hold whole numbers.")
+    return ids
 
 
 def _one_or_list(ids: tuple[int, ...]) -> Any:
@@ -80,14 +84,15 @@ def _flag(key: str, field: str, default: Any = REQUIRED) -> Row:
 
 
 def _id(key: str, field: str) -> Row:
-    return Row(key, field, None, types=(int, type(None)))
+    return Row(key, field, None, types=_INT_OR_NONE)
 
 
+_RESIDUALS = {False: "pre_norm", True: "post_norm"}
 _DTYPE = {d: d for d in ("float32", "float16", "bfloat16")} | {None: "float32"}
 _EOS = Row("eos_token_id", "eos_ids", None, types=(int, list, type(None)), read=_ids, write=_one_or_list)
 _COMMON = (Row("torch_dtype", "dtype", None, values=_DTYPE), _EOS, _id("pad_token_id", "pad_id"))
 _PREFIX = (
-    Row("pre_seq_len", "prefix_length", None, types=(int, type(None)), read=lambda n: n or 0, write=lambda n: n or None),
+    Row("pre_seq_len", "prefix_length", None, types=_INT_OR_NONE, read=lambda n: n or 0, write=lambda n: n or None),
     _flag("prefix_projection", "prefix_projection", False),
     Row("quantization_bit", default=0, only=(0, None)),
 )
@@ -97,8 +102,8 @@ _HUGGING_FACE = (
     _size("intermediate_size", "feedforward_size"),
     _size("num_hidden_layers", "num_layers"),
     _size("num_attention_heads", "num_heads"),
-    Row("num_key_value_heads", "num_kv_groups", None, types=(int, type(None))),
-    Row("head_dim", "head_dim", None, types=(int, type(None))),
+    Row("num_key_value_heads", "num_kv_groups", None, types=_INT_OR_NONE),
+    Row("head_dim", "head_dim", None, types=_INT_OR_NONE),
     _size("max_position_embeddings", "max_positions"),
     Row("rms_norm_eps", "norm_eps", types=(float, int)),
     Row("rope_theta", "rotary_base", 10000.0, types=(float, int), read=float),
@@ -139,7 +144,7 @@ TABLE: dict[str, tuple[Row, ...]] = {
         _size("seq_length", "max_positions"),
         Row("layernorm_epsilon", "norm_eps", types=(float, int)),
         Row("rmsnorm", "norm", True, values={True: "rmsnorm", False: "layernorm"}),
-        Row("apply_residual_connection_post_layernorm", "residual", False, values={False: "pre_norm", True: "post_norm"}),
+        Row("apply_residual_connection_post_layernorm", "residual", False, values=_RESIDUALS),
         _flag("post_layer_norm", "final_norm", True),
         _flag("add_qkv_bias", "query_key_value_bias", False),
         _flag("add_bias_linear", "attention_output_bias", False),
@@ -181,7 +186,7 @@ IGNORED = frozenset(
     early_stopping repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids
     num_return_sequences output_scores return_dict_in_generate forced_bos_token_id forced_eos_token_id remove_invalid_values
     exponential_decay_length_penalty suppress_tokens begin_suppress_tokens tf_legacy_loss torchscript use_bfloat16
-    pruned_heads is_llama_config interpolate_factor""".split()
+    pruned_heads is_llama_config interpolate_factor _attn_implementation_autoset transformers.js_config""".split()
 )
 
 
@@ -220,7 +225,7 @@ def write_official(config: ModelConfig) -> dict[str, Any]:
     """An official ``config.json`` that reads back as ``config``.
 
     Raises:
-        ConfigError: the config holds a choice that the official format cannot express (say, rotary tables in another dtype).
+        ConfigError: the config holds a choice that the official format cannot say (rotary tables in another dtype).
     """
     from glm_edu.config import ModelConfig
 
@@ -229,12 +234,13 @@ def write_official(config: ModelConfig) -> dict[str, Any]:
         official["_name_or_path"] = "THUDM/chatglm3-6b" if config.rotary_angles == "float32" else "THUDM/chatglm2-6b"
     for row in TABLE[config.layout]:
         value = row.to_official(config)
-        if row.default is REQUIRED or value != row.default:
+        if value != row.default or value is None:  # a null is written: the official default of an id is a number
             official[row.key] = value
     back = ModelConfig(**read_official(official))
     lost = [name for name in vars(config) if getattr(back, name) != getattr(config, name)]
     if lost:
-        raise ConfigError(f"A {config.layout} config.json cannot say: {', '.join(f'{n}={getattr(config, n)!r}' for n in lost)}.")
+        words = ", ".join(f"{name}={getattr(config, name)!r}" for name in lost)
+        raise ConfigError(f"A {config.layout} config.json cannot say: {words}.")
     return official
 
 
@@ -245,8 +251,8 @@ def _layout(official: Mapping[str, Any]) -> str:
     if kind == "chatglm" and "padded_vocab_size" in official:
         return "chatglm2"
     if kind == "chatglm":
-        raise ConfigError("config.json: model_type chatglm needs inner_hidden_size (ChatGLM-6B) or padded_vocab_size (later).")
-    if kind in TABLE and kind != "chatglm2":
+        raise ConfigError("config.json: model_type chatglm needs inner_hidden_size (ChatGLM-6B) or padded_vocab_size.")
+    if isinstance(kind, str) and kind in TABLE and kind != "chatglm2":
         return str(kind)
     raise ConfigError(f"config.json: model_type={kind!r} is unknown; known are chatglm, glm and llama.")
 
