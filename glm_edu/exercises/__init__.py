@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from glm_edu.page import ProofRow, proof
+
 Answer = Callable[..., Any]
 Try = tuple[Any, ...]  # the arguments of one call
 Place = Callable[[Try, tuple[int, ...], Any, Any], str]  # arguments, index, what came out, what should -> a sentence
@@ -22,7 +24,7 @@ Place = Callable[[Try, tuple[int, ...], Any, Any], str]  # arguments, index, wha
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """What a check has to say; a notebook shows it as ``kind: hint``."""
+    """What a check has to say: a terminal shows ``kind: hint``, a notebook the same in the colours of a proof row."""
 
     ok: bool
     kind: str
@@ -30,6 +32,12 @@ class Verdict:
 
     def __repr__(self) -> str:
         return f"{self.kind}: {self.hint}"
+
+    def _repr_html_(self) -> str:
+        return proof([ProofRow(self.ok, self.hint, "", self.kind)]).html
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/html": self._repr_html_(), "text/plain": repr(self)}
 
 
 @dataclass(frozen=True)

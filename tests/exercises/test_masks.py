@@ -288,6 +288,20 @@ def test_an_unknown_mistake_is_told_by_the_first_place_that_differs():
     )
 
 
+def test_a_verdict_is_safe_to_show_whatever_the_learner_wrote():
+    def answer(context, keep):
+        raise ValueError("<script>alert(1)</script>")
+
+    shown = check_mask(answer)._repr_mimebundle_()
+    assert "<script>" not in shown["text/html"] and "&lt;script&gt;" in shown["text/html"]
+    assert shown["text/plain"] == "it stops with an error: ValueError: <script>alert(1)</script>"
+
+
+@pytest.mark.parametrize("cells, colour", [(65, 'class="ok"'), (66, 'class="no"'), (..., 'class="no"')])
+def test_a_verdict_is_green_only_where_it_is_right(cells, colour):
+    assert colour in check_cells(cells)._repr_html_()
+
+
 # ---- the checks themselves rest on the network and on the official outputs ----
 
 
