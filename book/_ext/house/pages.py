@@ -9,8 +9,16 @@ FIGURE = 'class="glm-figure'
 FORMULA = 'class="math '
 SITE_NAME = "ChatGLM-6B · ChatGLM2-6B · ChatGLM3-6B · LLaMA"
 # Jupyter Book registers these for features that no page of this book uses; thebe's also names another host
-UNUSED = ("sphinx-thebe", "thebe_selector", "THEBE_JS_URL", "design-tabs.js", "sphinx-design", "togglebutton",
-          "toggleHint", "toggleOpenOnPrint")
+UNUSED = (
+    "sphinx-thebe",
+    "thebe_selector",
+    "THEBE_JS_URL",
+    "design-tabs.js",
+    "sphinx-design",
+    "togglebutton",
+    "toggleHint",
+    "toggleOpenOnPrint",
+)
 
 
 def kicker(pagename: str) -> str:
