@@ -10,4 +10,15 @@ from glm_edu.record import record
 from glm_edu.text.tokenizer import load_tokenizer
 
 __version__ = "0.1.0"
-__all__ = ["ConcatenatingCache", "GLMError", "KVCache", "ModelConfig", "Transformer", "generate", "load_tokenizer", "next_token_loss", "record", "stream"]
+__all__ = [
+    "ConcatenatingCache",
+    "GLMError",
+    "KVCache",
+    "ModelConfig",
+    "Transformer",
+    "generate",
+    "load_tokenizer",
+    "next_token_loss",
+    "record",
+    "stream",
+]

@@ -3,7 +3,8 @@
 Each quirk of the official code is a field with the official value as the preset's default, so that a chapter can switch
 one off with ``dataclasses.replace`` and show what changes.
 
-Official: config.json and configuration_chatglm.py (ChatGLM-6B rev 8b7d335; ChatGLM2-6B rev 1fd8e8d; ChatGLM3-6B rev 456aa87).
+Official: config.json and configuration_chatglm.py (ChatGLM-6B rev 8b7d335; ChatGLM2-6B rev 1fd8e8d; ChatGLM3-6B rev
+456aa87).
 Differs: one set of field names for all models; ``official_config.py`` holds the table to the official names.
 """
 
@@ -42,7 +43,7 @@ class ModelConfig:
     norm: Literal["layernorm", "rmsnorm", "rmsnorm_cast_first"]
     norm_eps: float
     residual: Literal["pre_norm", "post_norm", "scaled_post_norm"]
-    alpha_layers: int = 28  # alpha = sqrt(2 * 28) whatever num_layers is: the official GLMBlock is never given num_layers
+    alpha_layers: int = 28  # alpha = sqrt(2 * 28) whatever num_layers is: the official GLMBlock is never given it
     final_norm: bool = True
     feedforward: Literal["plain", "gated"]
     activation: Literal["gelu_tanh", "gelu", "silu"]
@@ -170,6 +171,7 @@ class ModelConfig:
 
     def describe(self) -> dict[str, str]:
         """This column of the family table in words, one row an idea."""
+        gated = "gated " if self.feedforward == "gated" else ""
         return {
             "size": f"{self.num_layers} layers, hidden {self.hidden_size}, vocabulary {self.vocab_size}",
             "parameters": f"{self.parameter_count:,}",
@@ -178,7 +180,7 @@ class ModelConfig:
             "rotary": self._rotary_words(),
             "heads / kv groups": f"{self.num_heads} / {self.num_kv_groups}, head dim {self.head_dim}",
             "mask": "bidirectional context, then causal" if self.mask == "prefix" else "causal",
-            "feed-forward": f"{'gated ' * (self.feedforward == 'gated')}{self.activation}, {self.feedforward_size} wide",
+            "feed-forward": f"{gated}{self.activation}, {self.feedforward_size} wide",
             "bias": self._bias_words(),
             "final norm": ("LayerNorm" if self.norm == "layernorm" else "RMSNorm") if self.final_norm else "none",
             "head": "shared with the embedding" if self.tied_head else "its own",
@@ -190,7 +192,8 @@ class ModelConfig:
             (self.rotary_channels, self.rotary_fraction), f"first {self.rotary_fraction:.0%} of each head"
         )
         pairing = "rotate_half" if self.rotary_pairing == "half" else "rotate_pairs"
-        return f"{part}, {pairing}, base {self.rotary_base * self.rope_ratio:g}, frequencies in {self.rotary_frequencies}"
+        base = self.rotary_base * self.rope_ratio
+        return f"{part}, {pairing}, base {base:g}, frequencies in {self.rotary_frequencies}"
 
     def _bias_words(self) -> str:
         parts = {"query, key, value": self.query_key_value_bias, "attention output": self.attention_output_bias,
@@ -236,7 +239,9 @@ _LLAMA: dict[str, Any] = dict(
     query_key_value_bias=False, attention_output_bias=False, feedforward_bias=False,
     positions="sequential", rotary_pairing="half",
 )  # fmt: skip
-_GLM: dict[str, Any] = _LLAMA | dict(layout="glm", query_key_value_bias=True, rotary_pairing="pairs", rotary_fraction=0.5)
+_GLM: dict[str, Any] = _LLAMA | dict(
+    layout="glm", query_key_value_bias=True, rotary_pairing="pairs", rotary_fraction=0.5
+)  # fmt: skip
 _TABLE_IN_FLOAT32: dict[str, Any] = dict(rotary_frequencies="float32", rotary_angles="float32")
 _TINY: dict[str, Any] = dict(vocab_size=512, hidden_size=64, num_layers=3, num_heads=4, head_dim=16, max_positions=256)
 _TEXT_V2: dict[str, Any] = dict(eos_ids=(2,), pad_id=0)
@@ -261,4 +266,3 @@ PRESETS: dict[str, dict[str, Any]] = {
     "tiny-chatglm2": _CHATGLM2 | _TINY | _TEXT_V2 | dict(num_kv_groups=2, feedforward_size=112),
     "tiny-llama": _LLAMA | _TINY | dict(num_kv_groups=4, feedforward_size=112, bos_id=1, eos_ids=(2,), pad_id=0),
 }  # fmt: skip
-

@@ -1,4 +1,4 @@
-"""Every error that a user can cause: one family, each also the built-in that fits, so old ``except`` clauses still work."""
+"""Every error that a user can cause: one family, each also the built-in that fits, so ``except ValueError`` works."""
 
 
 class GLMError(Exception):

@@ -1,10 +1,11 @@
 """Generation: pick a next token, append it, go on.
 
-The choice follows the official order: temperature, then top-k, then top-p. The official ``chat`` of ChatGLM-6B samples with
-temperature 0.95, top-p 0.7 and, by a default of transformers that is easily overlooked, top-k 50.
+The choice follows the official order: temperature, then top-k, then top-p. The official ``chat`` of ChatGLM-6B samples
+with temperature 0.95, top-p 0.7 and, by a default of transformers that is easily overlooked, top-k 50.
 
 Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335), chat and stream_generate.
-Differs: any number of stop ids works (the official loop never ends with two); NaN logits are an error (the official code then writes blanks).
+Differs: any number of stop ids works (the official loop never ends with two); NaN logits are an error (the official
+code then writes blanks).
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def generate(
         temperature: 0 takes the likeliest token; above, logits are divided by it and sampled.
         top_k: sample among the k likeliest only; 0 = all.
         top_p: then among the likeliest that together reach this probability; 1 = all.
-        stop_ids: a row that makes one of these ends there and is filled with the pad id; None: the config's end ids; () = never.
+        stop_ids: a row that makes one of these ends there and is filled with the pad id; None: the config's end ids;
+            () = never.
         attention_mask: [batch, seq], 1 = keep; a batch of prompts of different length is padded on the left.
         generator: seeds the sampling.
         use_cache: False recomputes everything at each step: slow, the same ids.
@@ -42,7 +44,9 @@ def generate(
     Raises:
         InputError: a setting outside its range, right padding, or logits that are not numbers.
     """
-    steps = stream(model, input_ids, max_new_tokens, temperature, top_k, top_p, stop_ids, attention_mask, generator, use_cache)
+    steps = stream(
+        model, input_ids, max_new_tokens, temperature, top_k, top_p, stop_ids, attention_mask, generator, use_cache
+    )
     new = list(tqdm(steps, total=max_new_tokens, desc="generating", unit="token", disable=not progress))
     return torch.cat([input_ids, *(ids[:, None] for ids in new)], dim=1)
 
@@ -55,7 +59,8 @@ def stream(
 ) -> Iterator[Int[Tensor, " b"]]:  # fmt: skip
     """The new ids of each step, [batch], as they are made. Settings as in ``generate``."""
     _check_settings(max_new_tokens, temperature, top_k, top_p, attention_mask)
-    ends = torch.tensor(model.config.eos_ids if stop_ids is None else tuple(stop_ids), dtype=torch.long, device=input_ids.device)
+    stop_ids = model.config.eos_ids if stop_ids is None else stop_ids
+    ends = torch.tensor(stop_ids, dtype=torch.long, device=input_ids.device)
     stopped = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)  # b
     cache, ids, keep = KVCache() if use_cache else None, input_ids, attention_mask
     for _ in range(max_new_tokens):
@@ -94,7 +99,9 @@ def _pad_id(model: Transformer) -> int:
     return config.pad_id if config.pad_id is not None else config.eos_ids[0] if config.eos_ids else 0
 
 
-def _check_settings(max_new_tokens: int, temperature: float, top_k: int, top_p: float, attention_mask: Tensor | None) -> None:
+def _check_settings(
+    max_new_tokens: int, temperature: float, top_k: int, top_p: float, attention_mask: Tensor | None
+) -> None:
     if max_new_tokens < 0:
         raise InputError(f"max_new_tokens={max_new_tokens} must be 0 or more.")
     if not temperature >= 0.0:
@@ -104,4 +111,4 @@ def _check_settings(max_new_tokens: int, temperature: float, top_k: int, top_p: 
     if not 0.0 < top_p <= 1.0:
         raise InputError(f"top_p={top_p} must lie in (0, 1].")
     if attention_mask is not None and attention_mask.ndim == 2 and not bool(attention_mask[:, -1].all()):
-        raise InputError("attention_mask hides a last token: pad a batch on the left, so that every row ends with its prompt.")
+        raise InputError("attention_mask hides a last token: pad a batch on the left: rows end with their prompts.")

@@ -1,4 +1,4 @@
-"""The table between official ``config.json`` keys and the fields of ModelConfig: one row a key, read in both directions.
+"""The table between official ``config.json`` keys and the fields of ModelConfig: one row a key, read both ways.
 
 A key sets a field, or must hold a value that the network implements, or is known to change nothing. Everything else is
 refused by name: a config key that nobody looked at is an architecture that nobody built.
@@ -177,17 +177,20 @@ TABLE: dict[str, tuple[Row, ...]] = {
 }
 
 # Keys that say nothing about the network: provenance, or defaults of generation and of other heads.
-IGNORED = frozenset(
-    """_name_or_path architectures auto_map model_type transformers_version use_cache initializer_range bias_dropout_fusion
-    classifier_dropout output_attentions output_hidden_states return_dict chunk_size_feed_forward is_encoder_decoder
-    is_decoder add_cross_attention cross_attention_hidden_size tie_encoder_decoder problem_type num_labels id2label label2id
-    finetuning_task task_specific_params tokenizer_class prefix sep_token_id decoder_start_token_id gradient_checkpointing
-    max_length min_length do_sample temperature top_p top_k typical_p num_beams num_beam_groups diversity_penalty
-    early_stopping repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids
-    num_return_sequences output_scores return_dict_in_generate forced_bos_token_id forced_eos_token_id remove_invalid_values
-    exponential_decay_length_penalty suppress_tokens begin_suppress_tokens tf_legacy_loss torchscript use_bfloat16
-    pruned_heads is_llama_config interpolate_factor _attn_implementation_autoset transformers.js_config""".split()
-)
+_IGNORED = """
+    _name_or_path architectures auto_map model_type transformers_version use_cache initializer_range
+    bias_dropout_fusion classifier_dropout output_attentions output_hidden_states return_dict
+    chunk_size_feed_forward is_encoder_decoder is_decoder add_cross_attention cross_attention_hidden_size
+    tie_encoder_decoder problem_type num_labels id2label label2id finetuning_task task_specific_params
+    tokenizer_class prefix sep_token_id decoder_start_token_id gradient_checkpointing max_length min_length
+    do_sample temperature top_p top_k typical_p num_beams num_beam_groups diversity_penalty early_stopping
+    repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids
+    num_return_sequences output_scores return_dict_in_generate forced_bos_token_id forced_eos_token_id
+    remove_invalid_values exponential_decay_length_penalty suppress_tokens begin_suppress_tokens tf_legacy_loss
+    torchscript use_bfloat16 pruned_heads is_llama_config interpolate_factor _attn_implementation_autoset
+    transformers.js_config
+"""
+IGNORED = frozenset(_IGNORED.split())
 
 
 def read_official(official: Mapping[str, Any]) -> dict[str, Any]:

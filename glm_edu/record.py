@@ -4,7 +4,8 @@
         model(input_ids)
     seen["blocks.0.attention.probs"]          # [batch, heads, query, key]
 
-Recording the scores or the probabilities of a layer makes that layer take the eager attention path, the one that has them.
+Recording the scores or the probabilities of a layer makes that layer take the eager attention path, the one that has
+them.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ class Row:
     meaning: str
 
 
+def _row(tap: Tap, tensor: Tensor) -> Row:
+    return Row(tap.name, tap.letters, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), tap.meaning)
+
+
 class Seen(Mapping[str, Tensor]):
     """The recorded tensors of the last forward pass, detached, in the order in which they were made."""
 
@@ -59,29 +64,26 @@ class Seen(Mapping[str, Tensor]):
 
     def table(self) -> list[Row]:
         """Name, axes in letters, sizes, dtype and meaning of each recorded tensor, in forward order."""
-        return [
-            Row(name, self._taps[name].letters, tuple(t.shape), str(t.dtype).removeprefix("torch."), self._taps[name].meaning)
-            for name, t in self.items()
-        ]
+        return [_row(self._taps[name], tensor) for name, tensor in self.items()]
 
 
 class _StopForward(Exception):
-    """Ends a forward pass at the tensor that was asked for; never leaves the ``with`` block."""
+    """Ends a forward pass at the tensor that was asked for; never leaves the ``with`` block of the record it names."""
 
 
 def taps(model: Transformer) -> dict[str, Tap]:
     """Every named place of ``model``. Without a final norm there is no ``final_norm``."""
-    found = [tap for module in model.modules() if hasattr(module, "taps") for tap in module.taps.values()]
+    found = [tap for module in model.modules() for tap in getattr(module, "taps", {}).values()]
     return {tap.name: tap for tap in found if tap.name != "final_norm" or model.config.final_norm}
 
 
-class record:  # noqa: N801  reads as a verb: with record(model) as seen
+class record:  # lower case, because it reads as a verb: with record(model) as seen
     """Record tensors of every forward pass inside the ``with`` block.
 
     Args:
         model: the network to watch.
         names: names or patterns (``"blocks.*.output"``); None records everything.
-        replace: name or pattern -> a tensor, or a function of the tensor; what follows is computed from the replacement.
+        replace: name or pattern -> a tensor, or a function of the tensor; what follows is computed from it.
         stop_at: end the pass, and the ``with`` block, once this tensor is made; the layers after it are not computed.
 
     Raises:
@@ -104,8 +106,8 @@ class record:  # noqa: N801  reads as a verb: with record(model) as seen
         if found := [name for name in self._all if fnmatchcase(name, pattern)]:
             return found
         layers = sum(name.endswith(".middle") for name in self._all)
-        raise RecordError(f"No tensor is called {pattern!r} in this model of {layers} layers. Names: "
-                          f"{', '.join(n for n in self._all if not n.startswith('blocks.') or n.startswith('blocks.0.'))}.")  # fmt: skip
+        names = ", ".join(name for name in self._all if not name.startswith("blocks.") or name.startswith("blocks.0."))
+        raise RecordError(f"No tensor is called {pattern!r} in this model of {layers} layers. Names: {names}.")
 
     def __enter__(self) -> Seen:
         for name in self._record | self._replace.keys() | self._stop:
@@ -118,7 +120,7 @@ class record:  # noqa: N801  reads as a verb: with record(model) as seen
     ) -> bool:
         for name, before in self._before.items():
             self._all[name].watch = before
-        return kind is _StopForward
+        return isinstance(error, _StopForward) and error.args == (self,)
 
     def _watch(self, tap: Tap, tensor: Tensor) -> Tensor:
         outer = self._before[tap.name]
@@ -128,7 +130,7 @@ class record:  # noqa: N801  reads as a verb: with record(model) as seen
         if tap.name in self._record or tap.name in self._stop:
             self._seen.keep(tap, tensor)
         if tap.name in self._stop:
-            raise _StopForward
+            raise _StopForward(self)
         return tensor
 
     def _replaced(self, tap: Tap, tensor: Tensor) -> Tensor:

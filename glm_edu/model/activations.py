@@ -1,7 +1,8 @@
 """Activations: GELU in its two forms, SiLU, and the gated product SwiGLU.
 
-GELU (Hendrycks & Gimpel 2016, section 2) multiplies x by the chance that a standard normal variable lies below x. ChatGLM-6B uses the
-tanh approximation; the exact form, with erf, differs by up to 4.7e-4, enough to tell them apart in the logits.
+GELU (Hendrycks & Gimpel 2016, section 2) multiplies x by the chance that a standard normal variable lies below x.
+ChatGLM-6B uses the tanh approximation; the exact form, with erf, differs by up to 4.7e-4, enough to tell them apart in
+the logits.
 
 Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335), gelu_impl; modeling_chatglm.py (ChatGLM2-6B rev 1fd8e8d), MLP.
 Differs: the network calls PyTorch's fused kernels; the formula stands beside it, and a test holds them together.
@@ -39,7 +40,7 @@ def silu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 
 def swiglu(gate: Float[Tensor, "*shape"], up: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """silu(gate) * up (Shazeer 2020): ChatGLM2-6B, ChatGLM3-6B, LLaMA. The fused official linear holds the gate's rows first."""
+    """silu(gate) * up (Shazeer 2020): ChatGLM2-6B, ChatGLM3-6B, LLaMA. A fused official linear holds the gate first."""
     return silu(gate) * up
 
 

@@ -1,13 +1,13 @@
 """Attention: each token asks, every visible token answers, the answers are averaged by how well they fit.
 
-Vaswani et al. 2017, section 3.2. ChatGLM-6B guards float16 against overflow: layer number c divides the query by c more than sqrt(d) and
-multiplies the float32 scores by c again ("query-key layer scaling"). In exact arithmetic c cancels. A score is hidden before that,
-so -10000 becomes -10000 * c.
+Vaswani et al. 2017, section 3.2. ChatGLM-6B guards float16 against overflow: layer number c divides the query by c more
+than sqrt(d) and multiplies the float32 scores by c again ("query-key layer scaling"). In exact arithmetic c cancels. A
+score is hidden before that, so -10000 becomes -10000 * c.
 
-Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335), attention_fn and SelfAttention; (ChatGLM2-6B rev 1fd8e8d), CoreAttention and
-SelfAttention; modeling_llama.py (transformers 5.23.0), eager_attention_forward.
-Differs: query, key and value have a linear each (the official ChatGLM code fuses them; ``checkpoints`` splits the rows); attention dropout
-acts on both paths, while the official ChatGLM2 code forgets it on the fast one.
+Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335), attention_fn and SelfAttention; (ChatGLM2-6B rev 1fd8e8d),
+CoreAttention and SelfAttention; modeling_llama.py (transformers 5.23.0), eager_attention_forward.
+Differs: query, key and value have a linear each (the official ChatGLM code fuses them; ``checkpoints`` splits the
+rows); attention dropout acts on both paths, while the official ChatGLM2 code forgets it on the fast one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from glm_edu.model.tap import Tap
 Heads = Float[Tensor, "b n q d"]
 Groups = Float[Tensor, "b g k d"]
 Mask = Bool[Tensor, "b 1 q k"]
-Extend = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # new keys and values -> those before and the new
+Watch = Callable[[Tensor], Tensor]
+Pair = tuple[Tensor, Tensor]
+Extend = Callable[[Tensor, Tensor], Pair]  # new keys and values -> those before and the new
 
 
 def expand_groups(x: Groups, heads: int) -> Float[Tensor, "b n k d"]:
@@ -40,7 +42,7 @@ def expand_groups(x: Groups, heads: int) -> Float[Tensor, "b n k d"]:
 def attention_scores(
     query: Heads, key: Float[Tensor, "b n k d"], mask: Mask | None, mask_value: float = -math.inf, layer: int = 1
 ) -> Float[Tensor, "b n q k"]:
-    """query @ key / sqrt(d) in float32, hidden ones masked. ``layer`` is the factor c of the layer scaling, 1 = none."""
+    """query @ key / sqrt(d) in float32, hidden ones masked. ``layer`` is the factor c of layer scaling, 1 = none."""
     query = query / (math.sqrt(query.shape[-1]) * layer)  # b n q d
     scores = query @ key.transpose(-1, -2)  # b n q k
     if mask is not None:
@@ -50,7 +52,7 @@ def attention_scores(
 
 def eager_attention(
     query: Heads, key: Groups, value: Groups, mask: Mask | None, mask_value: float = -math.inf, layer: int = 1,
-    dropout: float = 0.0, on_scores: Callable[[Tensor], Tensor] = lambda x: x, on_probs: Callable[[Tensor], Tensor] = lambda x: x,
+    dropout: float = 0.0, on_scores: Watch = lambda x: x, on_probs: Watch = lambda x: x,
 ) -> Heads:  # fmt: skip
     """The official order of operations, with the maps: scores, softmax in float32, average of the values."""
     heads = query.shape[1]
@@ -60,7 +62,7 @@ def eager_attention(
 
 
 def fast_attention(query: Heads, key: Groups, value: Groups, mask: Mask | None, dropout: float = 0.0) -> Heads:
-    """The same average from PyTorch's fused kernel, which keeps no maps. No mask: causal, or one query that sees all."""
+    """The same average from PyTorch's fused kernel, which keeps no maps. No mask: causal, or one query sees all."""
     heads, groups, queries = query.shape[1], key.shape[1], query.shape[2]
     if queries == 1 and mask is None:  # the heads of a group are queries to the same keys: nothing is expanded
         folded = rearrange(query, "b (g r) 1 d -> b g r d", g=groups)
@@ -101,9 +103,8 @@ class SelfAttention(nn.Module):
     def forward(
         self, x: Float[Tensor, "b s h"], angles: Angles, mask: Mask | None, extend: Extend | None = None
     ) -> Float[Tensor, "b s h"]:
-        query, key, value = (
-            rearrange(linear(x), "b s (n d) -> b n s d", d=self.config.head_dim) for linear in (self.query, self.key, self.value)
-        )  # b n s d, b g s d, b g s d
+        linears, d = (self.query, self.key, self.value), self.config.head_dim
+        query, key, value = (rearrange(linear(x), "b s (n d) -> b n s d", d=d) for linear in linears)  # b n|g s d
         query = self.taps["query"](apply_rotary(query, angles, self.config.rotary_pairing))
         key = apply_rotary(key, angles, self.config.rotary_pairing)
         if extend is not None:

@@ -1,6 +1,7 @@
 """One block: norm, attention, residual; norm, feed-forward, residual. The same for the whole family.
 
-Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335 and ChatGLM2-6B rev 1fd8e8d), GLMBlock; modeling_llama.py, LlamaDecoderLayer.
+Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335 and ChatGLM2-6B rev 1fd8e8d), GLMBlock; modeling_llama.py,
+LlamaDecoderLayer.
 Differs: batch first; what the residual starts from is a value of the config.
 """
 

@@ -1,8 +1,9 @@
 """KV cache: the keys and values of the tokens so far, so that a new token costs one row of attention.
 
-Official: ``past_key_values`` in every modeling_chatglm.py: tuples that are concatenated anew at each step, a copy of the whole cache per token.
-Differs: memory is taken in blocks and written in place; a block of 256 means that one step in 256 copies. The concatenating
-cache stands beside it as the slow version. Layout [b g k d], keys after rotary, kv groups not expanded.
+Official: ``past_key_values`` in every modeling_chatglm.py: tuples that are concatenated anew at each step, a copy of
+the whole cache per token.
+Differs: memory is taken in blocks and written in place; a block of 256 means that one step in 256 copies. The
+concatenating cache stands beside it as the slow version. Layout [b g k d], keys after rotary, kv groups not expanded.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class KVCache:
         self.length = 0
         self.prefix_length = 0
         self.keep: Bool[Tensor, "b k"] | None = None
-        self.clocks: Int[Tensor, "b *c"] | None = None
+        self.clocks: Int[Tensor, " b *c"] | None = None
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
 
@@ -51,9 +52,9 @@ class KVCache:
         return self._write(self.keys, layer, key), self._write(self.values, layer, value)
 
     def advance(self, new: int, prefix: int = 0) -> None:
-        """Count ``new`` tokens as cached (the first ones stand behind ``prefix`` learned keys), once every layer has written them.
+        """Count ``new`` tokens as cached, the first of them behind ``prefix`` learned keys.
 
-        A call that fails before leaves the cache as it was.
+        Called once all is done, so that a call that fails on the way leaves the cache as it was.
         """
         if not self.length:
             self.length = self.prefix_length = prefix

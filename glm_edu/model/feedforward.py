@@ -1,6 +1,7 @@
 """Feed-forward: each token for itself, wide and back.
 
-Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335), class GLU, which despite its name has no gate; (ChatGLM2-6B rev 1fd8e8d), MLP.
+Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335), class GLU, which despite its name has no gate; (ChatGLM2-6B rev
+1fd8e8d), MLP.
 Differs: gate and up are two linears; ChatGLM2-6B and GLM-4 fuse them, gate rows first.
 """
 

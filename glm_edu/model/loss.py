@@ -1,6 +1,7 @@
 """The training loss: each token predicts the next one.
 
-Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335 and ChatGLM2-6B rev 1fd8e8d), ChatGLMForConditionalGeneration.forward.
+Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335 and ChatGLM2-6B rev 1fd8e8d),
+ChatGLMForConditionalGeneration.forward.
 Differs: the loss stays in float32; the official code casts it, and the logits, back to the model's dtype.
 """
 

@@ -1,8 +1,9 @@
 """Masks: who may look at whom. True = visible, rows ask (queries), columns answer (keys).
 
 Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335), get_masks; (ChatGLM2-6B rev 1fd8e8d), get_masks.
-Differs: the official masks say True = hidden. Where padding leaves a row nothing to look at, ChatGLM-6B keeps the row hidden (its finite mask
-value makes that a uniform average) and ChatGLM2-6B opens it; nobody reads such a row, and no kept row sees one.
+Differs: the official masks say True = hidden. Where padding leaves a row nothing to look at, ChatGLM-6B keeps the row
+hidden (its finite mask value makes that a uniform average) and ChatGLM2-6B opens it; nobody reads such a row, and no
+kept row sees one.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from torch import Tensor
 
 
 def causal_mask(queries: int, keys: int) -> Bool[Tensor, "q k"]:
-    """A token sees itself and the past; the last query is the last key, so earlier keys are a cache: ChatGLM2-6B, ChatGLM3-6B, LLaMA."""
+    """A token sees itself and the past; the last query is the last key, so earlier keys are a cache: ChatGLM2-6B on."""
     key = torch.arange(keys)  # k
     query = torch.arange(keys - queries, keys)[:, None]  # q 1
     return key <= query  # q k
 
 
 def prefix_mask(context: int | Int[Tensor, "b 1 1"], length: int) -> Bool[Tensor, "*b q k"]:
-    """The first ``context`` tokens see each other both ways, the rest is causal: ChatGLM-6B. bos is not part of the context."""
+    """The first ``context`` tokens see each other both ways, bos and the rest are causal: ChatGLM-6B."""
     key = torch.arange(length, device=context.device if isinstance(context, Tensor) else None)  # k
     query = key[:, None]  # q 1
     return (key < context) | (key <= query)  # q k
@@ -30,9 +31,9 @@ def prefix_mask(context: int | Int[Tensor, "b 1 1"], length: int) -> Bool[Tensor
 def hide_padding(
     mask: Bool[Tensor, "b 1 q k"], keep: Bool[Tensor, "b k"], pad_rows: bool | None = None
 ) -> Bool[Tensor, "b 1 q k"]:
-    """Hide padded keys. A padded query then sees everything (``pad_rows`` True), nothing (False), or what is left (None).
+    """Hide padded keys. A padded query then sees all (``pad_rows`` True), nothing (False) or what is left (None).
 
-    With None, a row that has nothing left sees everything: its softmax over nothing would be NaN, and spread to the kept rows.
+    With None, a row that has nothing left sees everything: softmax over nothing is NaN, and would spread to kept rows.
     """
     visible = mask & keep[:, None, None, :]  # b 1 q k
     padded = ~keep[:, None, -mask.shape[-2] :, None]  # b 1 q 1

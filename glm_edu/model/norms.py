@@ -1,8 +1,8 @@
 """Norms: LayerNorm, and RMSNorm in the two orders in which models cast back to half precision.
 
-LayerNorm (Ba et al. 2016) centres each token and divides by its standard deviation. RMSNorm (Zhang & Sennrich 2019) skips the
-centring and the bias. ChatGLM2-6B multiplies by the weight in float32 and casts last; LLaMA casts first. In float32 the two
-are one; in float16 about a quarter of the elements differ in the last bit.
+LayerNorm (Ba et al. 2016) centres each token and divides by its standard deviation. RMSNorm (Zhang & Sennrich 2019)
+skips the centring and the bias. ChatGLM2-6B multiplies by the weight in float32 and casts last; LLaMA casts first. In
+float32 the two are one; in float16 about a quarter of the elements differ in the last bit.
 
 Official: modeling_chatglm.py (ChatGLM2-6B rev 1fd8e8d), RMSNorm; modeling_llama.py (transformers 5.23.0), LlamaRMSNorm.
 Differs: one module for the three; a fresh RMSNorm weight is one (the official ChatGLM2 weight is uninitialized memory).

@@ -1,14 +1,17 @@
 """Positions: where a token stands. One clock for ChatGLM2-6B, ChatGLM3-6B and LLaMA, two for ChatGLM-6B.
 
-GLM (Du et al. 2022, section 2.2) gives a token two positions. The first says where in the text it belongs: a token of the answer
-has the position of the mask token that it fills, so the clock stands still. The second counts inside the answer: 0 for the
-context, 1 for ``bos`` (<sop>), then 2, 3, ...
+GLM (Du et al. 2022, section 2.2) gives a token two positions. The first says where in the text it belongs: a token of
+the answer has the position of the mask token that it fills, so the clock stands still. The second counts inside the
+answer: 0 for the context, 1 for ``bos`` (<sop>), then 2, 3, ...
 
-Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335), get_position_ids and prepare_inputs_for_generation; tokenization_chatglm.py, _pad.
-Differs: computed for the batch at once; padding is given by a keep mask, and kept tokens stand where they would without it.
-Two published revisions disagree: that of 2023-03 lets the first clock run on after a [gMASK] prompt (0 1 2 3 for "x x [gMASK]
-bos"), that of 2023-09 freezes it (0 1 2 2). The older one also fills [MASK] before [gMASK] where a prompt holds both, and its
-cached steps stand at the mask all the same. ``ModelConfig.position_revision`` selects; the released weights go with 2023-09.
+Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335), get_position_ids and prepare_inputs_for_generation;
+tokenization_chatglm.py, _pad.
+Differs: computed for the batch at once; padding is given by a keep mask, and kept tokens stand where they would without
+it.
+Two published revisions disagree: after "x x [gMASK] bos", that of 2023-03 lets the first clock run on (0 1 2 3), that
+of 2023-09 freezes it (0 1 2 2). The older one also fills [MASK] before [gMASK] where a prompt holds both, and its
+cached steps stand at the mask all the same. ``ModelConfig.position_revision`` selects; the released weights go with
+2023-09.
 """
 
 from __future__ import annotations
@@ -46,7 +49,7 @@ def bos_index(ids: Int[Tensor, "b s"], config: ModelConfig) -> Int[Tensor, " b"]
 
 
 def mask_index(ids: Int[Tensor, "b s"], config: ModelConfig) -> Int[Tensor, " b"]:
-    """Index of the token that the answer fills: the first [gMASK], else the first [MASK] (in revision 2023-03 the other way round).
+    """Index of the token that the answer fills: the first [gMASK], else the first [MASK]; 2023-03: the other way round.
 
     Raises:
         InputError: a row has neither.
@@ -56,14 +59,14 @@ def mask_index(ids: Int[Tensor, "b s"], config: ModelConfig) -> Int[Tensor, " b"
     index = torch.where(first >= 0, first, second)
     if (index < 0).any():
         raise InputError(f"Row {int((index < 0).int().argmax())} of input_ids has neither [gMASK] ({config.gmask_id}) "
-                         f"nor [MASK] ({config.mask_id}); a ChatGLM-6B prompt needs one of them before bos.")  # fmt: skip
+                         f"nor [MASK] ({config.mask_id}); a ChatGLM-6B prompt needs one before bos.")  # fmt: skip
     return index
 
 
 def glm_positions(
     ids: Int[Tensor, "b s"], keep: Bool[Tensor, "b s"], config: ModelConfig
-) -> tuple[Int[Tensor, "b *c s"], Int[Tensor, "b *c"]]:
-    """Position ids of a whole prompt, [b 2 s] (or [b s] without the second clock), and the clocks that decoding goes on from."""
+) -> tuple[Int[Tensor, "b *c s"], Int[Tensor, " b *c"]]:
+    """Position ids of a whole prompt, [b 2 s] ([b s] with one clock), and the clocks that decoding goes on from."""
     index = sequential_positions(keep)  # b s
     context = index.gather(-1, bos_index(ids, config)[:, None])  # b 1
     filled = mask_index(ids, config)[:, None]  # b 1
@@ -78,12 +81,12 @@ def glm_positions(
 
 
 def next_positions(
-    last: Int[Tensor, "b *c"], keep: Bool[Tensor, "b s"], config: ModelConfig
-) -> tuple[Int[Tensor, "b *c s"], Int[Tensor, "b *c"]]:
+    last: Int[Tensor, " b *c"], keep: Bool[Tensor, "b s"], config: ModelConfig
+) -> tuple[Int[Tensor, "b *c s"], Int[Tensor, " b *c"]]:
     """Position ids of new tokens after a cache, and the clocks after them. GLM's first clock stands still.
 
-    With one clock only (position_encoding_2d off) the official decode step still uses the mask's position, which disagrees with
-    its own uncached pass on [gMASK] prompts. That is kept: no published model has one clock.
+    With one clock only (position_encoding_2d off) the official decode step still uses the mask's position, which
+    disagrees with its own uncached pass on [gMASK] prompts. That is kept: no published model has one clock.
     """
     steps = keep.long().cumsum(-1)  # b s
     if config.positions == "sequential":

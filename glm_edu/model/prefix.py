@@ -1,7 +1,7 @@
 """P-tuning v2: learned keys and values in front of every layer's own. Only they are trained.
 
-Liu et al. 2022. The prefix is appended along the key axis (it is not added to the keys), its keys are not rotated, and the positions of the
-tokens do not move.
+Liu et al. 2022. The prefix is appended along the key axis (it is not added to the keys), its keys are not rotated, and
+the positions of the tokens do not move.
 
 Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335 and ChatGLM2-6B rev 1fd8e8d), PrefixEncoder and get_prompt.
 Differs: the projection's two linears have names; the width of the projected table is ``ModelConfig.prefix_embedding``.
@@ -34,12 +34,11 @@ class PrefixEncoder(nn.Module):
             self.project_out = nn.Linear(config.hidden_size, width)
 
     def forward(self, batch: int, dtype: torch.dtype) -> list[tuple[PrefixKeys, PrefixKeys]]:
-        """Key and value of each layer, in the network's ``dtype``. The prefix itself may be kept in float32 while it is trained."""
+        """Key and value of each layer in the network's ``dtype``; the prefix itself may stay in float32."""
         rows = self.embedding.weight  # p width
         if self.config.prefix_projection:
             rows = self.project_out(torch.tanh(self.project_in(rows)))  # p width
         rows = F.dropout(rows.to(dtype).expand(batch, -1, -1), self.config.prefix_dropout, self.training)  # b p width
-        layers = rearrange(
-            rows, "b p (layers two g d) -> layers two b g p d", layers=self.config.num_layers, two=2, d=self.config.head_dim
-        )
+        sizes = {"L": self.config.num_layers, "two": 2, "d": self.config.head_dim}
+        layers = rearrange(rows, "b p (L two g d) -> L two b g p d", **sizes)
         return [(key, value) for key, value in layers]

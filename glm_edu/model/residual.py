@@ -1,11 +1,11 @@
 """Residual connections: three published choices, one line each.
 
-Every sub-layer of a transformer computes f(norm(x)) and then decides what to add it to. That one decision is most of what
-separates ChatGLM-6B's block from ChatGLM2-6B's.
+Every sub-layer of a transformer computes f(norm(x)) and then decides what to add it to. That one decision is most of
+what separates ChatGLM-6B's block from ChatGLM2-6B's.
 
 Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335), GLMBlock.forward; (ChatGLM2-6B rev 1fd8e8d), GLMBlock.forward.
-Differs: the official code writes each choice inline; here they are values of ``ModelConfig.residual``.
-ChatGLM-6B's alpha is sqrt(2 * 28) whatever the number of layers: its GLMBlock has 28 as a default and is never given the config's.
+Differs: the official code writes each choice inline; here they are values of ``ModelConfig.residual``. ChatGLM-6B's
+alpha is sqrt(2 * 28) whatever the number of layers: its GLMBlock has 28 as a default and is never given the config's.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """Rotary position embedding: turn pairs of a head's elements by an angle that grows with the position.
 
-Su et al. 2021, section 3.2. Position p turns pair i by p * base^(-2i/r), r elements being rotated. The dot product of a turned
-query and a turned key then depends on the distance of their positions only. The family differs in which elements form a pair
-(``rotate_half``: i and i + r/2; ``rotate_pairs``: 2i and 2i + 1), in how much of a head turns, and, in ChatGLM-6B, in having two
-positions for a token: each turns one half of the head.
+Su et al. 2021, section 3.2. Position p turns pair i by p * base^(-2i/r), r elements being rotated. The dot product of a
+turned query and a turned key then depends on the distance of their positions only. The family differs in which elements
+form a pair (``rotate_half``: i and i + r/2; ``rotate_pairs``: 2i and 2i + 1), in how much of a head turns, and, in
+ChatGLM-6B, in having two positions for a token: each turns one half of the head.
 
-Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335), RotaryEmbedding; (ChatGLM2-6B rev 1fd8e8d and ChatGLM3-6B rev 456aa87),
-RotaryEmbedding and apply_rotary_pos_emb; modeling_llama.py (transformers 5.23.0).
-Differs: angles are computed for the positions at hand, once a forward pass; the official code keeps a table of all positions, in
-ChatGLM-6B one a layer. Row p of that table is what is computed here. The three precisions are ``ModelConfig`` fields.
+Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335), RotaryEmbedding; (ChatGLM2-6B rev 1fd8e8d and ChatGLM3-6B rev
+456aa87), RotaryEmbedding and apply_rotary_pos_emb; modeling_llama.py (transformers 5.23.0).
+Differs: angles are computed for the positions at hand, once a forward pass; the official code keeps a table of all
+positions, in ChatGLM-6B one a layer. Row p of that table is what is computed here. The three precisions are
+``ModelConfig`` fields.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ ROTATE: dict[str, Callable[[Tensor], Tensor]] = {"half": rotate_half, "pairs": r
 
 
 def inverse_frequencies(rotary_dim: int, base: float, dtype: torch.dtype = torch.float32) -> Float[Tensor, " pairs"]:
-    """base^(-2i/r) for each pair i, computed in ``dtype``. In float16 the arithmetic itself is coarse: ChatGLM2-6B's quirk."""
+    """base^(-2i/r) for each pair i, computed in ``dtype``. In float16 the arithmetic is coarse: ChatGLM2-6B's quirk."""
     return 1.0 / base ** (torch.arange(0, rotary_dim, 2, dtype=dtype) / rotary_dim)
 
 

@@ -1,9 +1,9 @@
 """The transformer: embedding -> blocks -> final norm -> logits, for every column of the family table.
 
-Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335), ChatGLMModel and ChatGLMForConditionalGeneration; (ChatGLM2-6B rev 1fd8e8d),
-GLMTransformer and ChatGLMModel; modeling_llama.py (transformers 5.23.0), LlamaModel.
-Differs: batch first throughout; positions and masks follow from the ids (and the cache) in one place; the rotary angles are computed once a
-forward pass, not once a layer; a sequence longer than the model's limit is an error.
+Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335), ChatGLMModel and ChatGLMForConditionalGeneration; (ChatGLM2-6B
+rev 1fd8e8d), GLMTransformer and ChatGLMModel; modeling_llama.py (transformers 5.23.0), LlamaModel.
+Differs: batch first throughout; positions and masks follow from the ids (and the cache) in one place; the rotary angles
+are computed once a forward pass, not once a layer; a sequence longer than the model's limit is an error.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from glm_edu.config import ModelConfig
 from glm_edu.errors import InputError
-from glm_edu.model.attention import Extend, Mask
+from glm_edu.model.attention import Extend, Mask, Pair
 from glm_edu.model.block import Block
 from glm_edu.model.cache import KVCache
 from glm_edu.model.masks import causal_mask, hide_padding, prefix_mask, show_prefix
@@ -46,8 +46,9 @@ class Transformer(nn.Module):
         self.head = None if config.tied_head else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.prefix = PrefixEncoder(config) if config.prefix_length else None
         self.gradient_checkpointing = False
+        clocks = "b 2 s" if config.rotary_channels == 2 else "b s"
         self.taps = {
-            "position_ids": Tap("position_ids", "b 2 s" if config.rotary_channels == 2 else "b s", "where each token stands; two clocks in ChatGLM-6B"),
+            "position_ids": Tap("position_ids", clocks, "where each token stands; two clocks in ChatGLM-6B"),
             "mask": Tap("mask", "b 1 q k", "who may look at whom, True = visible"),
             "embedding": Tap("embedding", "b s h", "one row of the table for each token"),
             "final_norm": Tap("final_norm", "b s h", "normalized once more, what the head reads"),
@@ -63,8 +64,9 @@ class Transformer(nn.Module):
 
         Args:
             input_ids: [b s]; with a cache, the new tokens only.
-            attention_mask: [b k], 1 = keep, over the cached tokens and the new ones; None keeps what the cache kept, and all new ones.
-            position_ids: [b s] ([b 2 s] with two clocks); None: what the official model and tokenizer compute, going on from the cache.
+            attention_mask: [b t], 1 = keep, over cached and new tokens; None keeps what the cache kept, and the new.
+            position_ids: [b s] ([b 2 s] with two clocks); None: what the official model and tokenizer compute, going
+                on from the cache.
             cache: filled by the call.
 
         Raises:
@@ -78,7 +80,7 @@ class Transformer(nn.Module):
         x = self.taps["embedding"](self.embedding(input_ids))  # b s h
         angles = angle_table(self.config, position_ids, x.dtype)
         for block, extend in zip(self.blocks, self._extensions(x, cache), strict=True):
-            x = self._run(block, x, angles, mask, extend, cache)
+            x = self._run(block, cache is not None, x, angles, mask, extend)
         x = self.taps["final_norm"](self.final_norm(x)) if self.final_norm is not None else x
         logits = F.linear(x, self.embedding.weight) if self.head is None else self.head(x)  # b s v
         logits = self.taps["logits"](logits)
@@ -87,27 +89,27 @@ class Transformer(nn.Module):
             cache.keep, cache.clocks = (None if keep.all() else keep), clocks
         return logits
 
-    def _run(self, block: nn.Module, x: Tensor, angles: object, mask: Tensor | None, extend: Extend | None, cache: object) -> Tensor:
-        if self.gradient_checkpointing and self.training and cache is None:
-            return checkpoint(block, x, angles, mask, extend, use_reentrant=False)
-        return block(x, angles, mask, extend)
+    def _run(self, block: nn.Module, cached: bool, *inputs: object) -> Float[Tensor, "b s h"]:
+        if self.gradient_checkpointing and self.training and not cached:
+            return checkpoint(block, *inputs, use_reentrant=False)
+        return block(*inputs)
 
     def _check_ids(self, ids: Ids, cache: KVCache | None) -> int:
         """The number of cached tokens, once ids and cache are known to fit."""
         if not _whole(ids) or ids.ndim != 2 or not ids.numel():
-            raise InputError(f"input_ids should be whole numbers [batch, seq] with at least one token, not {_say(ids)}.")
+            raise InputError(f"input_ids should be whole numbers [batch, seq], at least one, not {_say(ids)}.")
         _check_range("input_ids", ids, self.config.vocab_size, "the vocabulary has ids")
         past = cache.tokens if cache is not None else 0
         if cache is not None and past:
-            batch, groups, _, head_dim = cache.keys[0].shape
-            if (len(cache.keys), groups, head_dim) != (self.config.num_layers, self.config.num_kv_groups, self.config.head_dim):
+            config, (batch, groups, _, head_dim) = self.config, cache.keys[0].shape
+            if (len(cache.keys), groups, head_dim) != (config.num_layers, config.num_kv_groups, config.head_dim):
                 raise InputError("The cache was filled by another model; begin with a fresh KVCache().")
             if batch != ids.shape[0]:
                 raise InputError(f"The cache holds a batch of {batch}, input_ids one of {ids.shape[0]}.")
         if past + ids.shape[1] > self.config.max_positions:
             raise InputError(
-                f"{past} cached and {ids.shape[1]} new tokens are more than the {self.config.max_positions} that this model "
-                "was made for; shorten the prompt, or raise max_positions with dataclasses.replace(config, ...) to try."
+                f"{past} cached and {ids.shape[1]} new tokens are more than the {self.config.max_positions} that this "
+                "model was made for; shorten the prompt, or try dataclasses.replace(config, max_positions=...)."
             )
         return past
 
@@ -121,14 +123,13 @@ class Transformer(nn.Module):
                 keep[:, :past] = cache.keep
             return keep
         if not isinstance(attention_mask, Tensor) or tuple(attention_mask.shape) != expected:
-            raise InputError(
-                f"attention_mask should be {list(expected)} ([batch, cached and new tokens], 1 = keep), not {_say(attention_mask)}."
-            )
+            given = _say(attention_mask)
+            raise InputError(f"attention_mask should be {list(expected)} (batch, cached and new tokens), not {given}.")
         return attention_mask.to(ids.device).bool()
 
     def _positions(
         self, ids: Ids, keep: Keep, given: Tensor | None, cache: KVCache | None
-    ) -> tuple[Int[Tensor, "b *c s"], Int[Tensor, "b *c"]]:
+    ) -> tuple[Int[Tensor, "b *c s"], Int[Tensor, " b *c"]]:
         """Position ids of the new tokens, and the clocks after them."""
         if given is not None:
             self._check_positions(ids, given)
@@ -163,10 +164,13 @@ class Transformer(nn.Module):
 
     def _extensions(self, x: Float[Tensor, "b s h"], cache: KVCache | None) -> list[Extend | None]:
         """For each layer, what puts the earlier keys and values in front of the new ones."""
-        extensions = [cache and partial(cache.append, layer) for layer in range(len(self.blocks))]
+        extensions: list[Extend | None] = [None] * len(self.blocks)
+        if cache is not None:
+            extensions = [partial(cache.append, layer) for layer in range(len(self.blocks))]
         if self.prefix is None or (cache is not None and cache.length):
             return extensions
-        return [partial(_prepend, *pair, then) for pair, then in zip(self.prefix(x.shape[0], x.dtype), extensions, strict=True)]
+        prefix = self.prefix(x.shape[0], x.dtype)
+        return [partial(_prepend, pair, then) for pair, then in zip(prefix, extensions, strict=True)]
 
     @property
     def eager_attention(self) -> bool:
@@ -180,23 +184,25 @@ class Transformer(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, path_or_hub_id: str | PathLike[str], dtype: torch.dtype | str | None = None, device: str | torch.device = "cpu",
-        revision: str | None = None, quantize: str | None = None,
+        cls, path_or_hub_id: str | PathLike[str], dtype: torch.dtype | str | None = None,
+        device: str | torch.device = "cpu", revision: str | None = None, quantize: str | None = None,
     ) -> Transformer:  # fmt: skip
         """The model of an official directory (or hub id), every tensor accounted for. See ``glm_edu.checkpoints``."""
         from glm_edu.checkpoints import from_pretrained
 
         return from_pretrained(path_or_hub_id, dtype=dtype, device=device, revision=revision, quantize=quantize)
 
-    def save_pretrained(self, path: str | PathLike[str], max_shard_size: str | int = "5GB", safe_serialization: bool = True) -> None:
+    def save_pretrained(
+        self, path: str | PathLike[str], max_shard_size: str | int = "5GB", safe_serialization: bool = True
+    ) -> None:
         """Write an official-layout directory. See ``glm_edu.checkpoints``."""
         from glm_edu.checkpoints import save_pretrained
 
         save_pretrained(self, path, max_shard_size=max_shard_size, safe_serialization=safe_serialization)
 
 
-def _prepend(first_key: Tensor, first_value: Tensor, then: Extend | None, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-    key, value = torch.cat([first_key, key], dim=2), torch.cat([first_value, value], dim=2)  # b g p+s d
+def _prepend(first: Pair, then: Extend | None, key: Tensor, value: Tensor) -> Pair:
+    key, value = (torch.cat(both, dim=2) for both in zip(first, (key, value), strict=True))  # b g p+s d
     return (key, value) if then is None else then(key, value)
 
 
@@ -211,11 +217,13 @@ def _check_range(name: str, ids: Tensor, limit: int, there_are: str) -> None:
 
 
 def _say(given: object) -> str:
-    return f"{str(given.dtype).removeprefix('torch.')} {list(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
+    if not isinstance(given, Tensor):
+        return type(given).__name__
+    return f"{str(given.dtype).removeprefix('torch.')} {list(given.shape)}"
 
 
 def _init_weights(module: nn.Module) -> None:
-    """Normal weights of deviation 0.02 and zero biases: a start that trains. The official ``_init_weights`` does nothing."""
+    """Normal weights of deviation 0.02, zero biases: they train. The official ``_init_weights`` does nothing."""
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=0.02)
     if isinstance(module, nn.Linear) and module.bias is not None:

@@ -1,4 +1,4 @@
-"""Proof: the official outputs, the ladder that compares every tensor with them, and the mistakes that must be caught."""
+"""Proof: the official outputs, the ladder that compares every tensor, and the mistakes that must be caught."""
 
 from glm_edu.parity.case import Case, Run, case_names
 from glm_edu.parity.ladder import Ladder, Rung, climb, compare, prove

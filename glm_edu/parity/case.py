@@ -1,4 +1,4 @@
-"""Cases: official outputs on tiny random weights, as stored in ``tests/golden`` (its README says how they were made)."""
+"""Cases: official outputs on tiny random weights, stored in ``tests/golden`` (its README says how they were made)."""
 
 from __future__ import annotations
 
@@ -87,7 +87,8 @@ class Case:
             named = {k.removeprefix(head): t for k, t in self.tensors.items() if k.startswith(head)}
             return named if facts["prefix"] else {k: t for k, t in named.items() if k.split(".")[0] not in prefixes}
 
-        return Run(facts["prefix"], facts["what"], tuple(facts["passes"]), facts.get("continues_cache_of"), side("in"), side("out"))
+        passes, continues = tuple(facts["passes"]), facts.get("continues_cache_of")
+        return Run(facts["prefix"], facts["what"], passes, continues, side("in"), side("out"))
 
     def tolerance(self, tensor: str) -> tuple[float, float]:
         """(atol, rtol) for a recorded tensor's name; the reasons are in ``facts['tolerances']``."""

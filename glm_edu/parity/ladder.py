@@ -42,8 +42,8 @@ class Rung:
         return self.excess / self.atol if self.atol else 0.0 if self.ok else float("inf")
 
     def __str__(self) -> str:
-        where = f"{self.case}{'/' + self.run if self.run else ''}"
-        return f"{'equal  ' if self.ok else 'DIFFERS'} {where:34} {self.tensor:34} max {self.max_abs:.1e}  atol {self.atol:.0e}"
+        verdict, where = "equal  " if self.ok else "DIFFERS", f"{self.case}{'/' + self.run if self.run else ''}"
+        return f"{verdict} {where:34} {self.tensor:34} max {self.max_abs:.1e}  atol {self.atol:.0e}"
 
 
 @dataclass(frozen=True)

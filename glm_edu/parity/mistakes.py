@@ -1,7 +1,7 @@
 """Mistakes: plausible wrong versions of one line each, and the tensor at which the ladder must catch them.
 
-A proof that cannot fail proves nothing. Each entry plants one mistake, names the case that shows it, and the first official
-tensor that it moves. The tests apply all of them; the chapters apply one and let you watch the row turn red.
+A proof that cannot fail proves nothing. Each entry plants one mistake, names the case that shows it, and the first
+official tensor that it moves. The tests apply all of them; the chapters apply one and let you watch the row turn red.
 
     with mistake("bos joins the prefix"):
         ladder = climb(Transformer.from_pretrained(case.directory), case)
@@ -65,7 +65,7 @@ def mistake(name: str) -> AbstractContextManager[None]:
     raise InputError(f"There is no mistake {name!r}. There are: {', '.join(entry.name for entry in MISTAKES)}.")
 
 
-# How a mistake is planted: a function exchanged, an entry of a table exchanged, an option of the family's column changed.
+# How a mistake is planted: a function exchanged, a table's entry exchanged, an option of the family's column changed.
 
 
 def _swap(target: object, attribute: str, new: object) -> Patches:
