@@ -16,8 +16,8 @@ def holds(name: str, text: str) -> bool:
 FIGURES = [name for name in pages() if holds(name, 'class="glm-figure')]
 CONTROLS = ".glm-figure :is(input, select, button, summary, [tabindex='0'])"
 MOVING = """() => [...document.querySelectorAll("*")].filter(e => {
-  const style = getComputedStyle(e);
-  return [style.transitionDuration, style.animationDuration].some(all => all.split(", ").some(one => parseFloat(one) > 0.001));
+  const {transitionDuration, animationDuration} = getComputedStyle(e);
+  return `${transitionDuration}, ${animationDuration}`.split(", ").some(one => parseFloat(one) > 0.001);
 }).map(e => e.outerHTML.slice(0, 100))"""
 LANDING = "book/index.html"
 

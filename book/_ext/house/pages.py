@@ -66,7 +66,7 @@ FRONT_DOOR = """<!doctype html>
 
 def write_front_door(app: Sphinx, exception: Exception | None) -> None:
     """The site's index.html, which leads to the landing page at once (the toc extension's has no language or title)."""
-    if not exception and app.builder.format == "html":
+    if not exception and app.builder.format == "html" and app.config.root_doc != "index":
         page = FRONT_DOOR.format(page=f"{app.config.root_doc}.html")
         Path(app.outdir, "index.html").write_text(page, encoding="utf-8")
 
