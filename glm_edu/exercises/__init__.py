@@ -19,6 +19,7 @@ from glm_edu.page import ProofRow, proof
 
 Answer = Callable[..., Any]
 Try = tuple[Any, ...]  # the arguments of one call
+NOT_YET = "not written yet"
 Place = Callable[[Try, tuple[int, ...], Any, Any], str]  # arguments, index, what came out, what should -> a sentence
 
 
@@ -34,7 +35,9 @@ class Verdict:
         return f"{self.kind}: {self.hint}"
 
     def _repr_html_(self) -> str:
-        return proof([ProofRow(self.ok, self.hint, "", self.kind)]).html
+        if self.kind in ("right", NOT_YET):
+            return proof([ProofRow(self.ok, self.hint, "", self.kind)]).html
+        return proof([ProofRow(self.ok, repr(self), "", "not right yet")]).html
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/html": self._repr_html_(), "text/plain": repr(self)}
@@ -93,7 +96,7 @@ def judge(answer: Answer, right: Answer, tries: Sequence[Try], slips: Sequence[S
 
 
 def _not_yet(hint: str) -> Verdict:
-    return Verdict(False, "not written yet", hint)
+    return Verdict(False, NOT_YET, hint)
 
 
 def _form(result: object, want: Tensor) -> Verdict | None:

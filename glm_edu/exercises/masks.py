@@ -29,7 +29,7 @@ TRIES = ((7, _keep(0, 13)), (10, _keep(3, 13)), (4, _keep(2, 4)), (1, _keep(0, 2
 CONTEXT, LENGTH = 5, 10  # four characters and [gMASK]; then sop and four characters
 
 CELLS = (
-    Slip("sop joined the context", "This count lets the prompt look at sop. Which tokens stand before sop?", 70),
+    Slip("sop joined the context", "This count lets what stands before sop look at sop. Is sop of the context?", 70),
     Slip("that is the causal mask", "You counted what stands at or before each row. What else does a prefix see?", 55),
     Slip("hidden for visible", "This is the number of hidden cells.", 35),
     Slip("the diagonal is missing", "May a token look at itself?", 60),
@@ -67,7 +67,7 @@ def _no_diagonal(context: int, keep: Keep) -> Square:
 
 MASKS = (
     Slip("sop joined the context",
-         "A token of the prompt sees sop. The context ends one token earlier than the prompt: < or <=?",
+         "A token before sop sees sop. The context ends one token earlier than the prompt: < or <=?",
          lambda context, keep: padded_prefix_mask(context + 1, keep)),
     Slip("rows and columns swapped",
          "Rows ask, columns answer: a row is a query. Yours is the mirror image.",
@@ -76,7 +76,7 @@ MASKS = (
          "Every cell is the opposite of what it should be. In the official code True is hidden; here it is visible.",
          lambda context, keep: ~padded_prefix_mask(context, keep)),
     Slip("that is the causal mask",
-         "No token of the prompt looks ahead. What does context allow?",
+         "No token of the context looks ahead. What does the prefix allow?",
          lambda context, keep: _hide(causal_mask(len(keep), len(keep)), keep)),
     Slip("the diagonal is missing", "From sop on, no token sees itself.", _no_diagonal),
     Slip("padding is visible",

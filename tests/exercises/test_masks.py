@@ -299,7 +299,8 @@ def test_a_verdict_is_safe_to_show_whatever_the_learner_wrote():
 
 @pytest.mark.parametrize("cells, colour", [(65, 'class="ok"'), (66, 'class="no"'), (..., 'class="no"')])
 def test_a_verdict_is_green_only_where_it_is_right(cells, colour):
-    assert colour in check_cells(cells)._repr_html_()
+    verdict = check_cells(cells)
+    assert colour in verdict._repr_html_() and verdict.hint in verdict._repr_html_()
 
 
 # ---- the checks themselves rest on the network and on the official outputs ----
