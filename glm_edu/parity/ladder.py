@@ -76,39 +76,35 @@ class Ladder:
 
 def compare(case: Case, run: Run, ours: Mapping[str, Tensor]) -> Iterator[Rung]:
     """Compare named tensors with a run's official ones, in forward order, on the rows that are no padding."""
-    official = {_our_name(name): tensor for name, tensor in run.outputs.items()}
+    official = {our_name(name): tensor for name, tensor in run.outputs.items()}
     if "position_ids" in run.inputs:
         official["position_ids"] = run.inputs["position_ids"]
     for name in (name for name in ours if name in official):
         mine, theirs = _kept(run, name, ours[name]), _kept(run, name, official[name])
-        yield _rung(case.name, run.name, name, mine, theirs, *case.tolerance(name))
+        yield compare_tensors(case.name, run.name, name, mine, theirs, *case.tolerance(name))
 
 
 def climb(model: Transformer, case: Case, alone: bool = False, eager: bool = True) -> Ladder:
     """Every run of ``case`` through ``model``, each tensor compared.
 
     Args:
-        alone: give cached steps nothing but the new ids; positions and masks continue by themselves.
-        eager: take the attention path with maps; False compares all that the fast path yields.
+        alone: give the model ids and padding only, and cached steps only ids; the rest follows by itself.
+        eager: take the attention path with maps; False compares all that the fast path yields when nobody asks for
+            scores, probabilities or the mask.
     """
     caches: dict[str, KVCache] = {}
     rungs: list[Rung] = []
     for run in case.runs:
         cache = _copy(caches[run.continues]) if run.continues is not None else KVCache(block=4)
         caches[run.name] = cache
-        rungs += compare(case, run, _ours(model, run, cache, alone and run.continues is not None, eager))
+        rungs += compare(case, run, _ours(model, run, cache, alone, eager))
     return Ladder(tuple(rungs))
 
 
-def prove(name: str, alone: bool = False, eager: bool = True) -> Ladder:
-    """Load the case called ``name`` from its official directory and climb."""
-    case = Case(name)
-    return climb(Transformer.from_pretrained(case.directory), case, alone, eager)
-
-
 def _ours(model: Transformer, run: Run, cache: KVCache, alone: bool, eager: bool) -> dict[str, Tensor]:
-    given = {} if alone else {k: run.inputs[k] for k in run.passes if k != "input_ids"}
-    names = [name for name in taps(model) if eager or not name.endswith((".scores", ".probs"))]
+    told = () if alone and run.continues is not None else ("attention_mask",) if alone else run.passes
+    given = {name: run.inputs[name] for name in run.passes if name in told and name != "input_ids"}
+    names = [name for name in taps(model) if eager or not name.endswith(("scores", "probs", "mask"))]
     with torch.no_grad(), record(model.eval(), names) as seen:
         logits = model(run.inputs["input_ids"], cache=cache, **given)
     ours = dict(seen)
@@ -124,7 +120,8 @@ def _copy(cache: KVCache) -> KVCache:
     return copy
 
 
-def _our_name(official: str) -> str:
+def our_name(official: str) -> str:
+    """Our name of a tensor of ``io.safetensors``; only the cache is called something else there."""
     parts = official.split(".")
     return f"blocks.{parts[1]}.attention.{parts[2]}" if parts[0] == "cache" else official
 
@@ -145,7 +142,10 @@ def _kept(run: Run, name: str, tensor: Tensor) -> Tensor:
     return tensor.transpose(1, 2)[queries] if tensor.ndim == 4 else tensor[queries]
 
 
-def _rung(case: str, run: str, name: str, mine: Tensor, theirs: Tensor, atol: float, rtol: float) -> Rung:
+def compare_tensors(
+    case: str, run: str, name: str, mine: Tensor, theirs: Tensor, atol: float, rtol: float
+) -> Rung:  # fmt: skip
+    """One rung: ours beside theirs. Another shape is an infinite difference."""
     if mine.shape != theirs.shape:
         return Rung(case, run, name, tuple(mine.shape), float("inf"), float("inf"), atol, rtol)
     difference = (mine.double() - theirs.double()).abs()

@@ -15,8 +15,9 @@ from html import escape
 from itertools import groupby
 
 from glm_edu.parity.case import Case, case_names
-from glm_edu.parity.ladder import Rung, prove
+from glm_edu.parity.ladder import Rung
 from glm_edu.parity.mistakes import MISTAKES, Mistake
+from glm_edu.parity.proof import prove
 
 FAMILIES = {"chatglm1": "ChatGLM-6B", "chatglm2": "ChatGLM2-6B, ChatGLM3-6B", "glm4": "GLM-4", "llama": "LLaMA"}
 WAYS: tuple[dict[str, bool], ...] = ({}, {"alone": True}, {"eager": False})  # keyword arguments of prove()

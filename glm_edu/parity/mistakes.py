@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -23,7 +23,21 @@ from torch import Tensor
 
 from glm_edu.config import FAMILIES, ModelConfig
 from glm_edu.errors import InputError
-from glm_edu.model import attention, feedforward, masks, norms, positions, prefix, residual, rotary, transformer
+from glm_edu.model import (
+    activations,
+    attention,
+    feedforward,
+    loss,
+    masks,
+    norms,
+    positions,
+    prefix,
+    residual,
+    rotary,
+    transformer,
+)
+from glm_edu.model.attention import attention_scores
+from glm_edu.model.loss import IGNORED_LABEL, next_token_loss
 from glm_edu.model.transformer import Transformer
 from glm_edu.parity import ladder
 
@@ -156,7 +170,43 @@ def _gate_the_wrong_half(self: feedforward.FeedForward, x: Tensor) -> Tensor:
 
 
 def _eps_outside_the_root(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    return x / (x.pow(2).mean(-1, keepdim=True).sqrt() + eps) * weight
+    wide = x.float()
+    return (wide / (wide.pow(2).mean(-1, keepdim=True).sqrt() + eps) * weight).to(x.dtype)
+
+
+def _table_in_float32(layout: str) -> Patches:
+    """The angle table of one family computed in float32 and rounded at the end, whatever the model's dtype."""
+    original = rotary.angle_table
+
+    def wrong(config: ModelConfig, position_ids: Tensor, dtype: torch.dtype) -> rotary.Angles:
+        config = replace(config, rotary_angles="float32") if config.layout == layout else config
+        config = replace(config, rotary_frequencies="float32") if config.rotary_frequencies == "model" else config
+        return original(config, position_ids, dtype)
+
+    return lambda: [patch.object(rotary, "angle_table", wrong), patch.object(transformer, "angle_table", wrong)]
+
+
+def _mask_after_unscaling(
+    query: Tensor, key: Tensor, mask: Tensor | None, mask_value: float = -math.inf, layer: int = 1
+) -> Tensor:
+    scores = attention_scores(query, key, None, mask_value, layer)
+    return scores if mask is None else scores.masked_fill(~mask, mask_value)
+
+
+def _offset_ignores_the_cache(queries: int, keys: int) -> Tensor:
+    return torch.arange(keys) <= torch.arange(queries)[:, None]
+
+
+def _pad_rows_stay_hidden(mask: Tensor, keep: Tensor, pad_rows: bool | None = None) -> Tensor:
+    return masks.hide_padding(mask, keep, False)
+
+
+def _padding_counted(keep: Tensor) -> Tensor:
+    return torch.arange(keep.shape[1]).expand_as(keep)
+
+
+def _mean_over_ignored(logits: Tensor, labels: Tensor) -> Tensor:
+    return next_token_loss(logits, labels) * (labels[:, 1:] != IGNORED_LABEL).float().mean()
 
 
 def _key_and_value_swapped(self: prefix.PrefixEncoder, batch: int, dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:
@@ -180,47 +230,72 @@ def _unshifted_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 _prefix_forward = prefix.PrefixEncoder.forward
-_V1, _V2 = "chatglm1_gmask", "chatglm2_prefill"
+_swapped_prefix = _swap(prefix.PrefixEncoder, "forward", _key_and_value_swapped)
+_wrong_gate = _swap(feedforward.FeedForward, "forward", _gate_the_wrong_half)
+_no_ratio = _swap(ModelConfig, "rope_ratio", property(lambda c: 1.0, lambda c, v: None))
+_own_alpha = _swap(ModelConfig, "alpha", property(lambda c: math.sqrt(2 * c.num_layers)))
+_V1, _V2, _PIECES = "chatglm1_gmask", "chatglm2_prefill", "components"
 _KEY, _PROBS, _MIDDLE = "blocks.0.attention.key", "blocks.0.attention.probs", "blocks.0.middle"
 _FEEDFORWARD = "blocks.0.feedforward.output"
 
+# The name, the case that shows it, the first tensor that it moves, how it is planted.
 MISTAKES: tuple[Mistake, ...] = (
     # who stands where, who sees whom
     Mistake("bos joins the prefix", _V1, "mask", _swap(transformer, "prefix_mask", _bos_joins)),
     Mistake("causal mask for a prefix mask", _V1, "mask", _option("chatglm", mask="causal")),
     Mistake("nothing hidden", _V2, "mask", _swap(transformer, "causal_mask", _no_future_hidden)),
+    Mistake("causal offset ignores the cache", _PIECES, "mask.past3",
+            _swap(transformer, "causal_mask", _offset_ignores_the_cache)),
+    Mistake("pad rows see nothing", _PIECES, "mask.nopast", _swap(transformer, "hide_padding", _pad_rows_stay_hidden)),
     Mistake("positions keep counting after bos", _V1, "position_ids", _glm_positions(_positions_keep_counting)),
     Mistake("block positions start at 0 on bos", _V1, "position_ids", _glm_positions(_block_from_zero)),
-    Mistake("[MASK] before [gMASK]", "chatglm1_mask", "position_ids", _swap(positions, "mask_index", _mask_before_gmask)),
-    Mistake("cached steps start at 0 again", "chatglm2_decode", "position_ids", _swap(transformer, "next_positions", _restart), True),
+    Mistake("[MASK] before [gMASK]", "chatglm1_mask", "position_ids",
+            _swap(positions, "mask_index", _mask_before_gmask)),
+    Mistake("padding counted in positions", "chatglm2_batch", "position_ids",
+            _swap(transformer, "sequential_positions", _padding_counted), alone=True),
+    Mistake("cached steps start at 0 again", "chatglm2_decode", "position_ids",
+            _swap(transformer, "next_positions", _restart), alone=True),
     # rotary
     Mistake("position channels swapped", _V1, _KEY, _swap(transformer, "angle_table", _swapped_channels)),
     Mistake("halves swapped", _V1, _KEY, lambda: [patch.dict(rotary.ROTATE, half=_rotate_the_other_way)]),
     Mistake("pairs for halves", _V1, _KEY, _option("chatglm", rotary_pairing="pairs")),
     Mistake("halves for pairs", _V2, _KEY, _option("chatglm2", rotary_pairing="half")),
     Mistake("whole head rotated", _V2, _KEY, _option("chatglm2", rotary_fraction=1.0)),
-    Mistake("exponent over the head instead of its rotated part", _V2, _KEY, _swap(rotary, "inverse_frequencies", _exponent_over_head)),
+    Mistake("exponent over the head instead of its rotated part", _V2, _KEY,
+            _swap(rotary, "inverse_frequencies", _exponent_over_head)),
     Mistake("inverse frequencies not rounded to float16", _V1, _KEY, _option("chatglm", rotary_frequencies="float32")),
-    Mistake("rope_ratio ignored", "glm4_remote_prefill", _KEY, _swap(ModelConfig, "rope_ratio", property(lambda c: 1.0, lambda c, v: None))),
+    Mistake("ChatGLM-6B's half table computed in float32", _PIECES, "half.cos", _table_in_float32("chatglm")),
+    Mistake("ChatGLM3-6B's table in ChatGLM2-6B", _PIECES, "rotary.v2.fp16", _table_in_float32("chatglm2")),
+    Mistake("rope_ratio ignored", "glm4_remote_prefill", _KEY, _no_ratio),
     # attention
     Mistake("per-head query, key, value read as blocks", _V1, _KEY, _option("chatglm", fused_rows="blocks")),
     Mistake("groups tiled instead of repeated", _V2, _PROBS, _swap(attention, "expand_groups", _tile_groups)),
     Mistake("scores not divided by sqrt(d)", _V1, _PROBS, _scores(lambda d, layer: (layer, layer))),
     Mistake("scores divided by d", _V2, _PROBS, _scores(lambda d, layer: (d * layer, layer))),
-    Mistake("layer factor not undone", _V1, "blocks.1.attention.probs", _scores(lambda d, layer: (math.sqrt(d) * layer, 1))),
-    Mistake("prefix keys and values swapped", "chatglm1_ptuning_embed", _KEY, _swap(prefix.PrefixEncoder, "forward", _key_and_value_swapped)),
+    Mistake("layer factor not undone", _V1, "blocks.1.attention.probs",
+            _scores(lambda d, layer: (math.sqrt(d) * layer, 1))),
+    Mistake("mask set after the layer factor is undone", _PIECES, "l1.hidden_scores",
+            _swap(attention, "attention_scores", _mask_after_unscaling)),
+    Mistake("prefix keys and values swapped", "chatglm1_ptuning_embed", _KEY, _swapped_prefix),
     # residual, norm, feed-forward
-    Mistake("alpha from num_layers", _V1, _MIDDLE, _swap(ModelConfig, "alpha", property(lambda c: math.sqrt(2 * c.num_layers)))),
+    Mistake("alpha from num_layers", _V1, _MIDDLE, _own_alpha),
     Mistake("alpha on f instead of norm", _V1, _MIDDLE, _residual(lambda x, normed, out, alpha: normed + alpha * out)),
     Mistake("no alpha", _V1, _MIDDLE, _residual(residual.post_norm)),
-    Mistake("residual from x instead of norm(x)", _V1, _MIDDLE, _residual(lambda x, normed, out, alpha: alpha * x + out)),
+    Mistake("residual from x instead of norm(x)", _V1, _MIDDLE,
+            _residual(lambda x, normed, out, alpha: alpha * x + out)),
     Mistake("residual from norm(x) instead of x", _V2, _MIDDLE, _residual(residual.post_norm, "pre_norm")),
-    Mistake("eps outside the root", "llama_prefill", "blocks.0.input_norm",
-            lambda: [patch.dict(norms.RMS_NORMS, rmsnorm_cast_first=_eps_outside_the_root)]),
+    Mistake("eps outside the root", _PIECES, "rmsnorm.fp32.out",
+            lambda: [patch.dict(norms.RMS_NORMS, rmsnorm=_eps_outside_the_root)]),
+    Mistake("weight multiplied after the cast", _PIECES, "rmsnorm.fp16.out",
+            lambda: [patch.dict(norms.RMS_NORMS, rmsnorm=norms.rms_norm_cast_first)]),
     Mistake("erf for tanh", _V1, _FEEDFORWARD, _option("chatglm", activation="gelu")),
-    Mistake("activation on up instead of gate", _V2, _FEEDFORWARD, _swap(feedforward.FeedForward, "forward", _gate_the_wrong_half)),
+    Mistake("erf for tanh, alone", _PIECES, "gelu",
+            lambda: [patch.dict(activations.ACTIVATIONS, gelu_tanh=activations.gelu_exact)]),
+    Mistake("activation on up instead of gate", _V2, _FEEDFORWARD, _wrong_gate),
     # the top
     Mistake("final norm skipped", _V1, "final_norm", _build(_skip_final_norm)),
     Mistake("head tied to the embedding", _V1, "logits", _build(_tie_head)),
     Mistake("labels not shifted", _V2, "loss", _swap(ladder, "next_token_loss", _unshifted_loss)),
+    Mistake("loss averaged over ignored labels too", _PIECES, "loss",
+            _swap(loss, "next_token_loss", _mean_over_ignored)),
 )  # fmt: skip

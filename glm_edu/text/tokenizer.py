@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from glm_edu.checkpoints.hub import locate
 from glm_edu.errors import CheckpointError, CheckpointNotFoundError, InputError
@@ -18,6 +18,7 @@ from glm_edu.errors import CheckpointError, CheckpointNotFoundError, InputError
 SENTENCEPIECE_FILES = ("ice_text.model", "tokenizer.model")
 
 
+@runtime_checkable
 class Tokenizer(Protocol):
     """What every tokenizer here can do."""
 
