@@ -1,0 +1,285 @@
+"""live.js in a real browser, from disk: figures come alive, controls repaint by the same rules as Python."""
+
+import pytest
+import torch
+from axe_playwright_python.sync_playwright import Axe
+from gallery import CONTEXT, HOSTILE, LENGTH, TOKENS, sharp
+from live_page import DESK, PHONE, Visit, in_browser_thread, read_to_the_end, visiting, write_page
+
+from glm_edu.figures import RULES, attention_map, mask_painter, residual_norms, rule_mask, rule_positions
+from glm_edu.figures.rules import slide
+
+CELLS = "f => [...f.querySelectorAll('tbody tr')].map(r => [...r.cells].slice(1).map(c => c.textContent))"
+STICKING_OUT = """() => {
+  const frame = e => /auto|scroll|hidden|clip/.test(getComputedStyle(e).overflowX);
+  const scrolls = e => e !== document.body && (frame(e) || scrolls(e.parentElement));
+  return [...document.querySelectorAll("main *")].filter(e => {
+    const box = e.getBoundingClientRect();
+    return box.width > 1 && box.right > innerWidth + 1 && !scrolls(e.parentElement);
+  }).map(e => e.outerHTML.slice(0, 120));
+}"""
+
+
+def cells(visit: Visit, name: str) -> list[list[str]]:
+    return visit.figure(name).evaluate(CELLS)
+
+
+def heads(visit: Visit, name: str) -> list[str]:
+    return visit.figure(name).locator("thead tr").first.locator("th").all_text_contents()
+
+
+def read(visit: Visit, name: str) -> str:
+    return visit.figure(name).locator(".glm-read").text_content() or ""
+
+
+def ones(mask: torch.Tensor) -> list[list[str]]:
+    return [[str(int(cell)) for cell in row] for row in mask.tolist()]
+
+
+@in_browser_thread
+def test_all_figures_come_alive_without_an_error_or_a_request_elsewhere(visit):
+    read_to_the_end(visit.page)
+    assert visit.errors == []
+    assert (
+        visit.page.locator("figure.glm-figure").count() == visit.page.locator("figure[data-ready='1'].glm-live").count()
+    )
+    folder = visit.page.url.rpartition("/")[0]
+    assert {request for request in visit.requests if not request.startswith((folder, "data:"))} == set()
+    assert sum("plotly.min.js" in request for request in visit.requests) == 1
+
+
+@in_browser_thread
+def test_mask_rule_in_the_page_is_the_rule_in_python_for_every_context(visit):
+    for rule in RULES:
+        for pads in (0, 2):
+            for context in range(LENGTH + 1):
+                page = visit.page.evaluate("a => glm.maskOf(...a)", [rule, context, LENGTH, pads])
+                assert page == rule_mask(rule, context, LENGTH, pads).int().tolist(), (rule, context, pads)
+
+
+@in_browser_thread
+def test_clocks_in_the_page_are_the_clocks_in_python_for_every_context(visit):
+    for pads, anchor, channels in ((0, None, 2), (2, None, 2), (0, 2, 2), (3, 1, 2), (2, None, 1)):
+        for context in range(LENGTH + 1):
+            page = visit.page.evaluate("a => glm.positions(...a)", [context, LENGTH, pads, anchor, channels])
+            assert page == rule_positions(context, LENGTH, pads, anchor, channels).tolist(), (context, pads, anchor)
+
+
+@in_browser_thread
+def test_sliding_in_the_page_is_sliding_in_python(visit):
+    for to in range(1, LENGTH):
+        assert visit.page.evaluate("a => glm.slide(...a)", [TOKENS, CONTEXT, to]) == slide(TOKENS, CONTEXT, to)
+
+
+@in_browser_thread
+def test_context_slider_and_rule_switch_repaint_every_cell(visit):
+    figure = visit.figure("mask")
+    slider = figure.get_by_label("Context length")
+    assert cells(visit, "mask") == ones(rule_mask("prefix", CONTEXT, LENGTH))
+    for rule in ("prefix", "causal", "sop_joins_prefix"):
+        figure.locator(f"input[value={rule}]").check()
+        for context in range(1, LENGTH):
+            slider.fill(str(context))
+            assert cells(visit, "mask") == ones(rule_mask(rule, context, LENGTH))
+            assert heads(visit, "mask") == slide(TOKENS, CONTEXT, context)
+            clocks = [row.locator("td").all_text_contents() for row in figure.locator("thead tr").all()[1:]]
+            assert clocks == [[str(i) for i in row] for row in rule_positions(context, LENGTH).tolist()]
+    slider.fill("4")
+    assert figure.locator("td.bad").count() == 4
+    assert read(visit, "mask") == "101 of 169 cells are visible. 4 differ from the prefix rule."
+
+
+@in_browser_thread
+def test_padding_stays_hidden_under_the_slider(visit):
+    visit.figure("padded").get_by_label("Context length").fill("7")
+    assert cells(visit, "padded") == ones(rule_mask("prefix", 7, 9, pads=2))
+    assert heads(visit, "padded") == ["<pad>", "<pad>", "你", "a", "b", "c", "[M]", "sop", "d"]
+
+
+@in_browser_thread
+def test_a_cell_says_why(visit):
+    figure = visit.figure("padded")
+    figure.get_by_label("Context length").fill("4")
+    body = figure.locator("tbody tr")
+    for q, k, reason in (
+        (2, 3, "你 may look at [M]: key 3 < context 4"),
+        (6, 5, "b may look at a: key 5 ≤ query 6"),
+        (2, 4, "你 may not look at sop: key 4 is neither in the context (4) nor ≤ query 2"),
+        (0, 3, "padding: hidden from every query, and asks nothing"),
+    ):
+        body.nth(q).locator("td").nth(k).hover()
+        assert read(visit, "padded") == reason
+
+
+@in_browser_thread
+def test_arrow_keys_walk_the_cells_one_at_a_time_in_the_tab_order(visit):
+    figure, page = visit.figure("attention"), visit.page
+    assert figure.locator("td[tabindex='0']").count() == 1
+    figure.locator("td[tabindex='0']").focus()
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowUp", "ArrowUp", "End", "ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+    q, k = 1, LENGTH - 1
+    where = page.evaluate("[document.activeElement.parentNode.sectionRowIndex, document.activeElement.cellIndex - 1]")
+    assert where == [q, k]
+    label = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert label == read(visit, "attention") == f"日 → 流: {said(sharp()[0, q, k])}"
+    assert figure.locator("td[tabindex='0']").count() == 1
+
+
+def said(weight: torch.Tensor) -> str:
+    thousandth = round(1000 * float(weight)) / 1000
+    return f"{thousandth:.3f}" if thousandth < 0.01 else f"{thousandth:.2f}"
+
+
+@in_browser_thread
+def test_thumbnails_switch_the_large_map(visit):
+    figure = visit.figure("attention")
+    for head in (3, 1):
+        figure.get_by_role("button", name=f"head {head}").click()
+        shades = figure.locator("tbody td").evaluate_all("all => all.map(c => Number(c.style.getPropertyValue('--p')))")
+        expected = [round((max(round(1000 * p), 0) * 10) ** 0.5) for p in sharp()[head].flatten().tolist()]
+        assert shades == expected
+        pressed = figure.locator("button").evaluate_all("all => all.map(b => b.getAttribute('aria-pressed'))")
+        assert pressed.index("true") == head and pressed.count("true") == 1
+
+
+@in_browser_thread
+def test_a_click_keeps_a_row_in_view_and_a_second_lets_go(visit):
+    figure = visit.figure("attention")
+    cell = figure.locator("tbody tr").nth(4).locator("td").nth(2)
+    cell.click()
+    dimmed = figure.locator("tbody tr").evaluate_all("all => all.map(r => r.classList.contains('dim'))")
+    assert dimmed == [q != 4 for q in range(LENGTH)]
+    visit.page.keyboard.press("Enter")
+    assert figure.locator("tr.dim").count() == 0
+
+
+@in_browser_thread
+def test_growing_the_sequence_shows_which_clock_stands_still(visit):
+    figure = visit.figure("positions")
+    for upto, text in (
+        (5, "尽 is token 4: position 4, block 0. Position counts, block stays 0."),
+        (10, "河 is token 9: position 6, block 3. Position stands still, block counts on."),
+    ):
+        figure.get_by_label("Tokens so far").fill(str(upto))
+        assert read(visit, "positions") == text
+        numbers = figure.locator("tbody tr").first.locator("b").all()
+        assert [number.is_visible() for number in numbers] == [i < upto for i in range(LENGTH)]
+
+
+@in_browser_thread
+def test_shape_flow_shows_one_part_and_steps_through_all(visit):
+    figure = visit.figure("shapes")
+    assert [row.is_visible() for row in figure.locator("li").all()].count(True) == 3  # position ids, mask, embedding
+    figure.get_by_label("block 1").check()
+    assert figure.locator("li:visible").count() == 14
+    step = figure.get_by_label("Step")
+    step.fill("6")
+    assert figure.locator("input[value='0']").is_checked()
+    assert figure.locator("li.at code").text_content() == "attention.query"
+    assert read(visit, "shapes") == (
+        "blocks.0.attention.query: b n q d = 1 × 4 × 13 × 16. New against the row before: n q d."
+    )
+
+
+@in_browser_thread
+def test_plotly_draws_the_curves_in_the_colours_of_the_theme(visit):
+    page, figure = visit.page, visit.figure("norms")
+    assert not figure.locator(".glm-picture").is_visible()
+    colours = {}
+    for theme in ("light", "dark", "light"):
+        page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+        stroke = page.wait_for_function(
+            """([figure, before]) => { const now = getComputedStyle(figure.querySelector('.js-line')).stroke;
+               return now !== before && now; }""",
+            arg=[figure.element_handle(), colours.get("light" if theme == "dark" else "dark")],
+        ).json_value()
+        colours[theme] = stroke
+    assert colours == {"light": "rgb(61, 82, 184)", "dark": "rgb(146, 164, 255)"}  # --v1 of the palette
+    values = figure.locator(".glm-plot").evaluate("plot => plot.data.map(trace => trace.y.length)")
+    assert values == [4, 4]
+
+
+@in_browser_thread
+def test_the_rest_of_the_page_is_reached_by_tab(visit):
+    """One stop for each control, one for each grid; the focus can be seen."""
+    figure, page = visit.figure("mask"), visit.page
+    figure.get_by_label("Context length").focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.type") == "radio"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.tagName") == "TD"
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+@in_browser_thread
+def test_axe_finds_nothing_and_nothing_sticks_out(browser, address, width):
+    with visiting(browser, address, width) as visit:
+        read_to_the_end(visit.page)
+        for theme in ("light", "dark"):
+            visit.page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+            found = Axe().run(visit.page, options={"resultTypes": ["violations"]}).response["violations"]
+            assert [(rule["id"], node["target"]) for rule in found for node in rule["nodes"]] == []
+        assert visit.page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
+        assert visit.page.evaluate(STICKING_OUT) == []
+
+
+@in_browser_thread
+def test_controls_are_large_enough_for_a_thumb(browser, address):
+    with visiting(browser, address, PHONE) as visit:
+        read_to_the_end(visit.page)
+        controls = visit.page.locator(".glm-choice label, .glm-slider input, .glm-heads button")
+        boxes = [(box["width"], box["height"]) for box in (control.bounding_box() for control in controls.all()) if box]
+        assert len(boxes) > 15
+        assert min(min(box) for box in boxes) >= 24  # WCAG 2.2 AA target size, in pixels
+
+
+@in_browser_thread
+def test_figures_wait_until_they_are_near(browser, tmp_path):
+    far = {
+        "mask": mask_painter(rule_mask("prefix", 3, 5), list("abcde")),
+        "norms": residual_norms({"a": torch.ones(3)}),
+    }
+    with visiting(browser, write_page(tmp_path, far, extra='<div style="height:6000px"></div>')) as visit:
+        visit.page.wait_for_load_state("networkidle")
+        assert visit.page.locator("[data-ready]").count() == 0
+        assert not any("plotly" in request for request in visit.requests)
+        read_to_the_end(visit.page)
+        assert any("plotly" in request for request in visit.requests)
+
+
+@in_browser_thread
+def test_hostile_tokens_are_shown_and_do_nothing(browser, tmp_path):
+    n = len(HOSTILE)
+    shown = {
+        "mask": mask_painter(rule_mask("prefix", 3, n), HOSTILE, rule_positions(3, n)),
+        "attention": attention_map(sharp(1, n), HOSTILE),
+    }
+    with visiting(browser, write_page(tmp_path, shown)) as visit:
+        visit.page.on("dialog", lambda dialog: visit.errors.append(dialog.message))
+        read_to_the_end(visit.page)
+        visit.figure("mask").get_by_label("Context length").fill("6")
+        visit.figure("attention").locator("tbody td").first.hover()
+        assert heads(visit, "attention")[:2] == HOSTILE[:2]
+        assert HOSTILE[0] in read(visit, "attention")
+        assert visit.errors == []
+        assert visit.page.locator("script").count() == 3  # live.js and two blocks of data
+
+
+@in_browser_thread
+def test_without_plotly_the_static_drawing_stays(browser, tmp_path):
+    page = write_page(tmp_path, {"norms": residual_norms({"a": torch.ones(3)})}, plotly_too=False)
+    with visiting(browser, page) as visit:
+        with visit.page.expect_event("console", lambda line: line.type == "warning" and "static drawing" in line.text):
+            visit.page.locator("figure").scroll_into_view_if_needed()
+        assert visit.page.locator("figure svg.glm-lines").is_visible()
+
+
+@in_browser_thread
+def test_a_figure_that_follows_no_rule_has_no_controls(browser, tmp_path):
+    with visiting(browser, write_page(tmp_path, {"mask": mask_painter(torch.eye(3).bool(), list("abc"))})) as visit:
+        read_to_the_end(visit.page)
+        assert visit.figure("mask").locator("input").count() == 0
+        assert cells(visit, "mask") == ones(torch.eye(3))
