@@ -20,6 +20,7 @@ class Explorer(VBox):
         row = HBox(list(controls.values()), layout=Layout(flex_flow="row wrap"))
         super().__init__([row, self.picture])
         for control in controls.values():
+            control.style.description_width = "initial"  # else a long label is cut
             control.observe(self._redraw, "value")
         self._redraw()
 

@@ -18,7 +18,6 @@ from glm_edu.figures import (
     rule_mask,
     shape_flow,
 )
-from glm_edu.figures.figure import check_rank
 from glm_edu.figures.markup import rich, script_json, significant, token_label
 from glm_edu.figures.palette import DARK, FAMILIES, LIGHT, WORDS, tokens_css
 from glm_edu.record import Row
@@ -114,13 +113,6 @@ def test_nan_never_reaches_a_page():
         script_json({"a": float("nan")})
 
 
-def test_a_batch_is_refused_with_the_way_out():
-    with pytest.raises(InputError, match=r"probs has shape \(1, 2, 3, 3\).*\[n q k\].*probs\[0\]"):
-        check_rank(
-            "probs", torch.zeros(1, 2, 3, 3), "n q k", "Of a recorded [b n q k] tensor, draw one example: probs[0]."
-        )
-
-
 def luminance(colour: str) -> float:
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
@@ -162,3 +154,21 @@ def test_the_script_names_no_address_and_no_word_of_its_own():
     script = (ASSETS / "live.js").read_text(encoding="utf-8")
     assert "http" not in script
     assert "innerHTML" not in script and "eval(" not in script
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    "draw, way_out",
+    [
+        (lambda: attention_map(sharp()[None], list("ab")), r"probs\[0\]"),
+        (lambda: mask_painter(torch.ones(1, 1, 3, 3).bool(), list("abc")), r"mask\[0, 0\]"),
+        (lambda: mask_painter(torch.ones(3, 3).bool(), list("abc"), torch.ones(1, 2, 3).long()), r"position_ids\[0\]"),
+        (lambda: position_table(torch.ones(1, 2, 3).long(), list("abc")), r"position_ids\[0\]"),
+        (lambda: residual_norms({"a": torch.ones(3, 4)}), "one norm for each depth"),
+    ],
+    ids=["attention", "mask", "clocks", "positions", "norms"],
+)
+def test_a_recorded_batch_is_refused_with_the_way_out(draw, way_out):
+    """What a user meets who passes a recorded tensor with its batch axis, without the tests' shape checks."""
+    with pytest.raises(InputError, match=rf"has shape \(.*this figure takes \[.*{way_out}"):
+        draw()

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 import glm_edu.model.masks
+from glm_edu import ModelConfig, Transformer
 from glm_edu.errors import GLMError
 from glm_edu.figures.grid import token_row
 from glm_edu.model.masks import causal_mask, prefix_mask
-from glm_edu.model.residual import RESIDUALS, scaled_post_norm
+from glm_edu.model.residual import scaled_post_norm
 from glm_edu.page import listing
 from glm_edu.page.source import official_source, source_lines, split_shapes, without_docstrings
 from glm_edu.record import Seen
@@ -134,7 +135,11 @@ def test_a_highlight_that_no_line_contains_is_an_error():
         listing(prefix_mask, highlight=["key <= context"])
 
 
-@pytest.mark.parametrize("obj", [len, torch.arange, str, RESIDUALS["pre_norm"].__code__, "prefix_mask"])
+@pytest.mark.parametrize(
+    "obj",
+    [len, torch.arange, str, Transformer(ModelConfig.preset("tiny-llama"))],
+    ids=["builtin", "torch", "type", "model"],
+)
 def test_only_the_package_is_shown(obj):
     with pytest.raises(GLMError, match="not a function, class or module of glm_edu"):
         listing(obj)
@@ -142,3 +147,8 @@ def test_only_the_package_is_shown(obj):
 
 def test_a_wrapped_function_is_shown_from_inside():
     assert "return alpha * normed + out" in [row[0].strip() for row in shown(listing(scaled_post_norm))]
+
+
+def test_a_name_is_not_the_thing(unchecked):
+    with pytest.raises(GLMError, match="'prefix_mask' is not a function"):
+        listing("prefix_mask")
