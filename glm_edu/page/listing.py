@@ -42,10 +42,11 @@ def listing(obj: Callable | type | ModuleType, highlight: Sequence[str] = (), *,
     path = Path(inspect.getsourcefile(target) or "").relative_to(ROOT).as_posix()
     official = official_source(module)
     origin = f"{path} · official: {official}" if official else path
-    label = f'role="region" aria-label="Source of {esc(target.__name__)}"'
+    name = getattr(target, "__qualname__", target.__name__)
+    label = f'role="group" aria-label="Source of {esc(name)}"'
     code = f'<pre tabindex="0" {label}><code>{_rows(lines, lit)}</code></pre>'
     html = f'<div class="glm-listing">{style("glm-listing")}{code}<p>{esc(origin)}</p></div>'
-    return Element("glm-listing", f"{target.__name__}, {origin}", html)
+    return Element("glm-listing", f"{name}, {origin}", html)
 
 
 def _rows(lines: Sequence[str], highlight: Sequence[str]) -> str:

@@ -127,7 +127,8 @@ def test_code_is_escaped_and_coloured():
 
 
 def test_long_lines_scroll_in_a_frame_that_the_keyboard_reaches():
-    assert '<pre tabindex="0" role="region" aria-label="Source of prefix_mask">' in listing(prefix_mask).html
+    assert '<pre tabindex="0" role="group" aria-label="Source of prefix_mask">' in listing(prefix_mask).html
+    assert 'aria-label="Source of Seen.table"' in listing(Seen.table).html
 
 
 def test_a_highlight_that_no_line_contains_is_an_error():
