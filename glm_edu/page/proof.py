@@ -29,7 +29,8 @@ def proof(rows: Sequence[ProofRow]) -> Element:
         raise InputError("proof() has no rows; a proof row needs at least one comparison.")
     items = "".join(_item(row) for row in rows)
     summary = "; ".join(f"{row.word}, {plain(row.what)}, {row.figure}" for row in rows)
-    return Element("glm-proof", summary, f'<div class="glm-proof">{style("glm-proof")}<ul class="glm-rows">{items}</ul></div>')
+    html = f'<div class="glm-proof">{style("glm-proof")}<ul class="glm-rows">{items}</ul></div>'
+    return Element("glm-proof", summary, html)
 
 
 def _item(row: ProofRow) -> str:
