@@ -14,11 +14,17 @@ document.addEventListener("DOMContentLoaded", () => {
   each("nav.bd-docs-nav", (nav) => nav.setAttribute("aria-label", "Chapters"));
   each("#pst-skip-link", (link) => { link.setAttribute("role", "navigation"); link.setAttribute("aria-label", "Skip"); });
 
+  // A table's empty corner is no header.
+  each(".bd-article th", (cell) => {
+    if (cell.textContent.trim() || cell.querySelector("img, svg")) return;
+    cell.replaceWith(Object.assign(document.createElement("td"), { className: cell.className }));
+  });
+
   // What scrolls can be reached by the keyboard.
-  const reach = () => each(".highlight pre, .output, .pst-scrollable-table-container, div.math", (box) => {
+  const reach = () => each(".highlight pre, .output, .pst-scrollable-table-container, mjx-container[display]", (box) => {
     if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0; else box.removeAttribute("tabindex");
   });
   reach();
   addEventListener("resize", reach);
-  addEventListener("load", reach);
+  addEventListener("load", () => { reach(); window.MathJax?.startup?.promise?.then(reach); });
 });

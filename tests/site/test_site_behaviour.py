@@ -13,7 +13,7 @@ def holds(name: str, text: str) -> bool:
     return path.is_file() and text in path.read_text(encoding="utf-8")
 
 
-FIGURES = [name for name in pages() if holds(name, 'class="glm-figure')]
+FIGURES = [name for name in pages() if holds(name, 'class="glm-figure" data-figure=')]
 CONTROLS = ".glm-figure :is(input, select, button, summary, [tabindex='0'])"
 MOVING = """() => [...document.querySelectorAll("*")].filter(e => {
   const {transitionDuration, animationDuration} = getComputedStyle(e);

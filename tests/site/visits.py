@@ -124,8 +124,8 @@ def visiting(browser: Browser, address: str, width: int = DESK, scheme: str = "l
 
 
 def read_to_the_end(page: Page) -> None:
-    """Scroll to each figure and wait until it says that it is ready; wait until every formula is set."""
-    for figure in page.locator(".glm-figure").all():
+    """Scroll to each live figure and wait until it says that it is ready; wait until every formula is set."""
+    for figure in page.locator(".glm-figure[data-figure]").all():
         if not figure.is_visible():  # inside a closed answer
             continue
         figure.scroll_into_view_if_needed()

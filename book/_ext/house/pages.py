@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-FIGURE = 'class="glm-figure'
+FIGURE = 'class="glm-figure" data-figure='  # a figure that live.js brings alive; one without data-figure is a picture
 FORMULA = 'class="math '
 SITE_NAME = "ChatGLM-6B · ChatGLM2-6B · ChatGLM3-6B · LLaMA"
 # Jupyter Book registers these for features that no page of this book uses; thebe's also names another host
