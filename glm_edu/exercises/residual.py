@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from glm_edu.exercises import Answer, Slip, Verdict
+from glm_edu.exercises import NOT_YET, Answer, Slip, Verdict
 
 Hidden = Float[Tensor, "b s h"]
 Block = Callable[..., Hidden]
@@ -44,7 +44,7 @@ def check_prediction(length: object, gain: object) -> Verdict:
     """Exercise 1: the length of ``alpha * norm(x)`` in the 6B; by what factor f weighs more if alpha moves to f."""
     for name, answer, right, slips in (("length", length, ALPHA * ROOT, LENGTHS), ("gain", gain, ALPHA**2, GAINS)):
         if answer is None or answer is ...:
-            return Verdict(False, "not written yet", f"put your number in the place of the three dots: {name}.")
+            return Verdict(False, NOT_YET, f"put your number in the place of the three dots: {name}.")
         if isinstance(answer, bool) or not isinstance(answer, int | float):
             return Verdict(False, "not a number", f"{name} is a {type(answer).__name__}.")
         if not _near(answer, right):
@@ -182,8 +182,8 @@ def _block(alpha: Callable[[int], float] = _official, starts: Sequence[str] = ("
 
 
 BLOCKS = (
-    Slip("not written yet",
-         "As handed over, output is the first wrong tensor with 28 layers, and middle with 3. Why not the same?",
+    Slip(NOT_YET,
+         "as handed over, output is the first wrong tensor with 28 layers, and middle with 3. Why not the same?",
          ported_block),
     Slip("alpha follows num_layers",
          "The residuals are right. What does the official block know of the config's number of layers?",
@@ -225,11 +225,11 @@ def _run(answer: Answer, calls: Sequence[tuple[Any, ...]]) -> list[Any] | Verdic
     try:
         given = [answer(*deepcopy(call)) for call in calls]
     except NotImplementedError:
-        return Verdict(False, "not written yet", "write the body of the function, then run the cell again.")
+        return Verdict(False, NOT_YET, "write the body of the function, then run the cell again.")
     except Exception as error:
         return Verdict(False, "it stops with an error", f"{type(error).__name__}: {error}")
     if all(result is None or result is ... for result in given):
-        return Verdict(False, "not written yet", "the function returns nothing so far.")
+        return Verdict(False, NOT_YET, "the function returns nothing so far.")
     return given
 
 
