@@ -4,7 +4,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const each = (selector, act) => document.querySelectorAll(selector).forEach(act);
 
   // A control's name must contain the words that it shows.
-  each("button[aria-label]", (button) => { if (button.textContent.trim()) button.removeAttribute("aria-label"); });
+  each("button[aria-label], summary[aria-label]", (control) => { if (control.textContent.trim()) control.removeAttribute("aria-label"); });
   each(".theme-switch-button", (button) => button.setAttribute("aria-label", "Color mode"));
   each(".sidebar-toggle.primary-toggle", (button) => button.setAttribute("aria-label", "List of chapters"));
   each(".sidebar-toggle.secondary-toggle", (button) => button.setAttribute("aria-label", "On this page"));
