@@ -8,11 +8,11 @@ NARROW = 3  # Latin letters that fit over a column; a Chinese character counts f
 
 
 def token_heads(labels: Sequence[str], marks: Sequence[str] = ()) -> str:
-    """The first row: a heading a token. Long tokens are turned, so that columns stay narrow."""
+    """The first row: a heading a token. Long tokens are turned; those that barely fit shrink on a phone."""
     heads = []
     for i, label in enumerate(labels):
-        turned = " class=up" if _width(label) > NARROW else ""
-        heads.append(f'<th scope="col"{mark(marks, i)}><span{turned}>{esc(label)}</span></th>')
+        fit = " class=up" if _width(label) > NARROW else " class=tight" if _width(label) == NARROW else ""
+        heads.append(f'<th scope="col"{mark(marks, i)}><span{fit}>{esc(label)}</span></th>')
     return f"<tr><td></td>{''.join(heads)}</tr>"
 
 

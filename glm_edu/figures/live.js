@@ -205,9 +205,9 @@
     const isMistake = (q, k) =>
       state.rule !== "causal" && visible(state.rule, state.context, q, k, data.pads) !== visible("prefix", state.context, q, k, data.pads);
 
-    function label(cell, [text, turned], whole) {
+    function label(cell, [text, fit], whole) {
       cell.firstChild.textContent = text;
-      if (whole) cell.firstChild.className = turned;
+      if (whole) cell.firstChild.className = fit;
     }
     function paint() {
       tokens = data.slides ? slide(labels, data.context, state.context) : labels;

@@ -22,7 +22,7 @@ FONTS = {
     "mono": 'ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace',
 }
 # How a page outside the site says "dark": JupyterLab, VS Code, Colab and this book's own theme switch.
-DARK_HOSTS = ':is([data-jp-theme-light=false],.vscode-dark,[theme=dark],[data-theme=dark])'
+DARK_HOSTS = ":is([data-jp-theme-light=false],.vscode-dark,[theme=dark],[data-theme=dark])"
 
 
 @dataclass(frozen=True)
