@@ -56,6 +56,7 @@ def test_an_unknown_preset_lists_the_known() -> None:
         ModelConfig.preset("chatglm-7b")
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(ModelConfig) if "Literal" in str(f.type)])
 def test_a_choice_that_does_not_exist_is_refused_by_name(field: str) -> None:
     for value in ("sandwich", 7, None, True):
@@ -63,6 +64,7 @@ def test_a_choice_that_does_not_exist_is_refused_by_name(field: str) -> None:
             dataclasses.replace(ModelConfig.preset("tiny-chatglm"), **{field: value})
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     "field, value",
     [("hidden_size", 0), ("num_layers", 2.0), ("vocab_size", True), ("alpha_layers", -28), ("max_positions", "many"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,17 +24,14 @@ LOGITS_ATOL = 3e-4
 
 
 @pytest.fixture(scope="module")
-def pair(smollm2: Path) -> Iterator[SimpleNamespace]:
+def pair(smollm2: Path) -> SimpleNamespace:
     """Ours, theirs and the tokenizer."""
     from transformers import AutoTokenizer, LlamaForCausalLM
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
     theirs = LlamaForCausalLM.from_pretrained(smollm2, attn_implementation="eager", dtype=torch.float32).eval()
-    yield SimpleNamespace(
+    return SimpleNamespace(
         ours=Transformer.from_pretrained(smollm2), theirs=theirs, tokenizer=AutoTokenizer.from_pretrained(smollm2)
     )
-    torch.set_num_threads(threads)
 
 
 def _ids(pair: SimpleNamespace, name: str) -> torch.Tensor:
