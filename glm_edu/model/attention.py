@@ -28,7 +28,7 @@ from glm_edu.model.tap import Tap
 
 Heads = Float[Tensor, "b n q d"]
 Groups = Float[Tensor, "b g k d"]
-Mask = Bool[Tensor, "b 1 q k"]
+Mask = Bool[Tensor, "#b 1 q k"]  # one for the whole batch, or one for each row
 Watch = Callable[[Tensor], Tensor]
 Pair = tuple[Tensor, Tensor]
 Extend = Callable[[Tensor, Tensor], Pair]  # new keys and values -> those before and the new

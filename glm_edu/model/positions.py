@@ -91,7 +91,7 @@ def next_positions(
     steps = keep.long().cumsum(-1)  # b s
     if config.positions == "sequential":
         ids = last[:, None] + steps
-        return ids, ids[:, -1]
+        return ids.clamp(min=0), ids[:, -1]
     if config.rotary_channels == 1:
         return last[:, None].expand_as(steps), last
     frozen, block = last[:, :1].expand_as(steps), last[:, 1:] + steps  # b s

@@ -138,8 +138,7 @@ class Transformer(nn.Module):
             return next_positions(cache.clocks, keep[:, cache.tokens :], self.config)
         if self.config.positions == "glm":
             return glm_positions(ids, keep, self.config)
-        positions = sequential_positions(keep)
-        return positions, positions[:, -1]
+        return sequential_positions(keep), keep.sum(-1) - 1  # -1: nothing but padding so far
 
     def _check_positions(self, ids: Ids, given: Tensor) -> None:
         expected = [ids.shape[0], 2, ids.shape[1]] if self.config.rotary_channels == 2 else list(ids.shape)
