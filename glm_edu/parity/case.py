@@ -53,14 +53,18 @@ class Case:
 
     @property
     def directory(self) -> Path:
-        """The checkpoint, in the official layout."""
+        """The checkpoint, in the official layout.
+
+        Raises:
+            CheckpointNotFoundError: there is no such case; the message lists them.
+        """
+        if self.name not in case_names():
+            raise CheckpointNotFoundError(f"There is no case {self.name!r}. There are: {', '.join(case_names())}.")
         return GOLDEN / self.name
 
     @cached_property
     def facts(self) -> dict[str, Any]:
         """``case.json``: what it shows, source, tolerances, known mistakes."""
-        if self.name not in case_names():
-            raise CheckpointNotFoundError(f"There is no case {self.name!r}. There are: {', '.join(case_names())}.")
         return json.loads((self.directory / "case.json").read_text(encoding="utf-8"))
 
     @cached_property
@@ -85,7 +89,8 @@ class Case:
         def side(which: str) -> dict[str, Tensor]:
             head = f"{which}.{facts['prefix']}." if facts["prefix"] else f"{which}."
             named = {k.removeprefix(head): t for k, t in self.tensors.items() if k.startswith(head)}
-            return named if facts["prefix"] else {k: t for k, t in named.items() if k.split(".")[0] not in prefixes}
+            others = () if facts["prefix"] else tuple(f"{prefix}." for prefix in prefixes)
+            return {k: t for k, t in named.items() if not k.startswith(others)}
 
         passes, continues = tuple(facts["passes"]), facts.get("continues_cache_of")
         return Run(facts["prefix"], facts["what"], passes, continues, side("in"), side("out"))
