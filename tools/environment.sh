@@ -15,7 +15,7 @@ python=$(command -v python3.11 || command -v python3) || {
 "$python" -c 'import ensurepip, venv' 2>/dev/null || tools/debian.sh python3-venv
 
 [ -x .venv/bin/python ] || { echo "Making .venv with $("$python" --version)"; "$python" -m venv .venv; }
-pip() { .venv/bin/python -m pip --disable-pip-version-check --quiet "$@"; }
+pip() { .venv/bin/python -m pip --disable-pip-version-check -qq "$@"; }
 echo "Installing the pinned packages (the first time takes a few minutes)"
 pip install --progress-bar off -r requirements.txt
 pip install --progress-bar off --no-deps --no-build-isolation -e .
