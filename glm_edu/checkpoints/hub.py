@@ -12,7 +12,7 @@ from pathlib import Path
 from glm_edu.errors import CheckpointError, CheckpointNotFoundError, InputError
 
 _SMALL_FILES = ("*.json", "*.model", "*.txt")  # config, index, tokenizer
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 def locate(path_or_hub_id: str | PathLike[str], revision: str | None = None) -> Path:

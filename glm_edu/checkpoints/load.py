@@ -84,7 +84,7 @@ def fill(
     damaged = []
     for official in tqdm(expected, desc="loading", unit="tensor", delay=1, leave=False):
         for part in official.parts:
-            ours[part.ours] = part.rows(found[official.name]).flatten(0, 1).to(device, dtype).contiguous()
+            ours[part.ours] = part.rows(found[official.name]).to(device, dtype).flatten(0, 1).contiguous()
         if not all(is_finite(ours[part.ours]) for part in official.parts):
             damaged.append(official.name)
     module.load_state_dict(ours, assign=True)
