@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from glm_edu.config import ModelConfig
 from glm_edu.errors import InputError
 
 New = Float[Tensor, "b g s d"]
@@ -43,6 +44,14 @@ class KVCache:
     def tokens(self) -> int:
         """Cached tokens, without the prefix."""
         return self.length - self.prefix_length
+
+    def check_fits(self, config: ModelConfig, batch: int) -> None:
+        """Raise InputError if the cache was filled by another model, or with another batch."""
+        held, groups, _, head_dim = self.keys[0].shape
+        if (len(self.keys), groups, head_dim) != (config.num_layers, config.num_kv_groups, config.head_dim):
+            raise InputError("The cache was filled by another model; begin with a fresh KVCache().")
+        if held != batch:
+            raise InputError(f"The cache holds a batch of {held}, input_ids one of {batch}.")
 
     def append(self, layer: int, key: New, value: New) -> tuple[Keys, Keys]:
         """Write new keys and values of a layer behind the cached ones; return all of them, as views."""

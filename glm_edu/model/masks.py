@@ -23,7 +23,7 @@ def causal_mask(queries: int, keys: int) -> Bool[Tensor, "q k"]:
 
 def prefix_mask(context: int | Int[Tensor, "b 1 1"], length: int) -> Bool[Tensor, "*b q k"]:
     """The first ``context`` tokens see each other both ways, bos and the rest are causal: ChatGLM-6B."""
-    key = torch.arange(length, device=context.device if isinstance(context, Tensor) else None)  # k
+    key = torch.arange(length, device=getattr(context, "device", None))  # k
     query = key[:, None]  # q 1
     return (key < context) | (key <= query)  # q k
 

@@ -14,12 +14,12 @@ from os import PathLike
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from glm_edu.config import ModelConfig
-from glm_edu.errors import InputError
+from glm_edu.inputs import Ids, Keep, check_ids, check_positions, kept_tokens
 from glm_edu.model.attention import Extend, Mask, Pair
 from glm_edu.model.block import Block
 from glm_edu.model.cache import KVCache
@@ -29,9 +29,6 @@ from glm_edu.model.positions import bos_index, glm_positions, next_positions, se
 from glm_edu.model.prefix import PrefixEncoder
 from glm_edu.model.rotary import angle_table
 from glm_edu.model.tap import Tap
-
-Ids = Int[Tensor, "b s"]
-Keep = Bool[Tensor, "b t"]  # t: cached and new tokens
 
 
 class Transformer(nn.Module):
@@ -72,8 +69,11 @@ class Transformer(nn.Module):
         Raises:
             InputError: ids, mask, positions or cache that cannot be right; it says which and what was expected.
         """
-        past = self._check_ids(input_ids, cache)
-        keep = self._keep(input_ids, attention_mask, cache)
+        past = cache.tokens if cache is not None else 0
+        check_ids(input_ids, self.config, past)
+        if cache is not None and past:
+            cache.check_fits(self.config, batch=input_ids.shape[0])
+        keep = kept_tokens(input_ids, attention_mask, cache.keep if cache is not None else None, past)
         position_ids, clocks = self._positions(input_ids, keep, position_ids, cache if past else None)
         position_ids = self.taps["position_ids"](position_ids)
         mask = self._mask(input_ids, keep, past)
@@ -94,57 +94,18 @@ class Transformer(nn.Module):
             return checkpoint(block, *inputs, use_reentrant=False)
         return block(*inputs)
 
-    def _check_ids(self, ids: Ids, cache: KVCache | None) -> int:
-        """The number of cached tokens, once ids and cache are known to fit."""
-        if not _whole(ids) or ids.ndim != 2 or not ids.numel():
-            raise InputError(f"input_ids should be whole numbers [batch, seq], at least one, not {_say(ids)}.")
-        _check_range("input_ids", ids, self.config.vocab_size, "the vocabulary has ids")
-        past = cache.tokens if cache is not None else 0
-        if cache is not None and past:
-            config, (batch, groups, _, head_dim) = self.config, cache.keys[0].shape
-            if (len(cache.keys), groups, head_dim) != (config.num_layers, config.num_kv_groups, config.head_dim):
-                raise InputError("The cache was filled by another model; begin with a fresh KVCache().")
-            if batch != ids.shape[0]:
-                raise InputError(f"The cache holds a batch of {batch}, input_ids one of {ids.shape[0]}.")
-        if past + ids.shape[1] > self.config.max_positions:
-            raise InputError(
-                f"{past} cached and {ids.shape[1]} new tokens are more than the {self.config.max_positions} that this "
-                "model was made for; shorten the prompt, or try dataclasses.replace(config, max_positions=...)."
-            )
-        return past
-
-    def _keep(self, ids: Ids, attention_mask: Tensor | None, cache: KVCache | None) -> Keep:
-        """True for every cached and new token that is not padding."""
-        past = cache.tokens if cache is not None else 0
-        expected = (ids.shape[0], past + ids.shape[1])
-        if attention_mask is None:
-            keep = torch.ones(expected, dtype=torch.bool, device=ids.device)  # b k
-            if cache is not None and cache.keep is not None:
-                keep[:, :past] = cache.keep
-            return keep
-        if not isinstance(attention_mask, Tensor) or tuple(attention_mask.shape) != expected:
-            given = _say(attention_mask)
-            raise InputError(f"attention_mask should be {list(expected)} (batch, cached and new tokens), not {given}.")
-        return attention_mask.to(ids.device).bool()
-
     def _positions(
         self, ids: Ids, keep: Keep, given: Tensor | None, cache: KVCache | None
     ) -> tuple[Int[Tensor, "b *c s"], Int[Tensor, " b *c"]]:
         """Position ids of the new tokens, and the clocks after them."""
         if given is not None:
-            self._check_positions(ids, given)
+            check_positions(given, ids, self.config)
             return given, given[..., -1]
         if cache is not None and cache.clocks is not None:
             return next_positions(cache.clocks, keep[:, cache.tokens :], self.config)
         if self.config.positions == "glm":
             return glm_positions(ids, keep, self.config)
         return sequential_positions(keep), keep.sum(-1) - 1  # -1: nothing but padding so far
-
-    def _check_positions(self, ids: Ids, given: Tensor) -> None:
-        expected = [ids.shape[0], 2, ids.shape[1]] if self.config.rotary_channels == 2 else list(ids.shape)
-        if not _whole(given) or list(given.shape) != expected:
-            raise InputError(f"position_ids should be whole numbers {expected}, not {_say(given)}.")
-        _check_range("position_ids", given, self.config.max_positions, "this model has positions")
 
     def _mask(self, ids: Ids, keep: Keep, past: int) -> Mask | None:
         """Who may look at whom; None where a causal mask says it all (or a single new token sees everything)."""
@@ -203,22 +164,6 @@ class Transformer(nn.Module):
 def _prepend(first: Pair, then: Extend | None, key: Tensor, value: Tensor) -> Pair:
     key, value = (torch.cat(both, dim=2) for both in zip(first, (key, value), strict=True))  # b g p+s d
     return (key, value) if then is None else then(key, value)
-
-
-def _whole(ids: object) -> bool:
-    return isinstance(ids, Tensor) and ids.dtype in (torch.int64, torch.int32)
-
-
-def _check_range(name: str, ids: Tensor, limit: int, there_are: str) -> None:
-    low, high = map(int, ids.aminmax())
-    if low < 0 or high >= limit:
-        raise InputError(f"{name} run from {low} to {high}; {there_are} 0 to {limit - 1}.")
-
-
-def _say(given: object) -> str:
-    if not isinstance(given, Tensor):
-        return type(given).__name__
-    return f"{str(given.dtype).removeprefix('torch.')} {list(given.shape)}"
 
 
 def _init_weights(module: nn.Module) -> None:

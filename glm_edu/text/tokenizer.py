@@ -1,8 +1,8 @@
 """Tokenizers: text becomes ids, ids become text.
 
-A checkpoint directory with a ``tokenizer.json`` (LLaMA, GLM-4, SmolLM2) is read by the ``tokenizers`` library. The SentencePiece
-files of ChatGLM-6B, 2 and 3 (``ice_text.model``, ``tokenizer.model``) have rules of their own around them and are refused until those
-are here: ids that are almost right are worse than none.
+A checkpoint directory with a ``tokenizer.json`` (LLaMA, GLM-4, SmolLM2) is read by the ``tokenizers`` library. The
+SentencePiece files of ChatGLM-6B, 2 and 3 (``ice_text.model``, ``tokenizer.model``) have rules of their own around them
+and are refused until those are here: ids that are almost right are worse than none.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class JsonTokenizer:
         try:
             self._tokenizer = tokenizers.Tokenizer.from_file(str(file))
         except Exception as error:  # the library raises a bare Exception
-            raise CheckpointError(f"{file} is not a tokenizer.json that can be read: {error}. Fetch the file again.") from error
+            raise CheckpointError(f"{file} is no tokenizer.json that can be read: {error}. Fetch it again.") from error
 
     def encode(self, text: str) -> list[int]:
         """The ids of ``text``.
@@ -76,5 +76,5 @@ def load_tokenizer(path_or_hub_id: str | PathLike[str]) -> Tokenizer:
     if (directory / "tokenizer.json").is_file():
         return JsonTokenizer(directory / "tokenizer.json")
     if found := [name for name in SENTENCEPIECE_FILES if (directory / name).is_file()]:
-        raise CheckpointError(f"{directory} has a {found[0]}: the SentencePiece tokenizers of ChatGLM cannot be read yet. Pass ids.")
+        raise CheckpointError(f"{directory} has a {found[0]}: SentencePiece files cannot be read yet. Pass ids.")
     raise CheckpointNotFoundError(f"{directory} has no tokenizer.json.")

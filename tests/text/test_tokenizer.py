@@ -55,5 +55,5 @@ def test_what_cannot_be_read_says_so(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"ice_text\.model.*cannot be read yet"):
         load_tokenizer(tmp_path)
     (tmp_path / "tokenizer.json").write_text("{")
-    with pytest.raises(CheckpointError, match="Fetch the file again"):
+    with pytest.raises(CheckpointError, match="Fetch it again"):
         load_tokenizer(tmp_path)
