@@ -26,11 +26,10 @@ book: env  ## check that every official output is still matched, then build the 
 site: env  ## the site alone, from the stored outputs; a warning is an error
 	@$(LOCK) tools/build_site.sh
 
-test: book  ## everything: style, types, unit, parity, notebooks, site in a real browser
+test: env  ## everything: style, types, unit, parity, notebooks, site in a real browser
 	@tools/debian.sh chromium=chromium fonts-noto-cjk
-	@$(MAKE) --no-print-directory lint
-	@$(VENV)/python -m pytest -n 2 --dist loadfile --nbval tests book \
-	  --cov=glm_edu --cov-report=term --cov-fail-under=95 -q
+	@$(MAKE) --no-print-directory lint book
+	@$(VENV)/python -m pytest -n 2 --dist loadfile --nbval tests book --cov=glm_edu --cov-report=term --cov-fail-under=95
 
 lint: env  ## style and types
 	@$(VENV)/ruff check .
