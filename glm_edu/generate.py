@@ -10,7 +10,8 @@ code then writes blanks).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -51,22 +52,29 @@ def generate(
     return torch.cat([input_ids, *(ids[:, None] for ids in new)], dim=1)
 
 
-@torch.no_grad()
 def stream(
     model: Transformer, input_ids: Int[Tensor, "b s"], max_new_tokens: int = 20, temperature: float = 0.0,
     top_k: int = 0, top_p: float = 1.0, stop_ids: tuple[int, ...] | list[int] | None = None,
     attention_mask: Tensor | None = None, generator: torch.Generator | None = None, use_cache: bool = True,
 ) -> Iterator[Int[Tensor, " b"]]:  # fmt: skip
-    """The new ids of each step, [batch], as they are made. Settings as in ``generate``."""
-    _check_settings(max_new_tokens, temperature, top_k, top_p, attention_mask)
-    stop_ids = model.config.eos_ids if stop_ids is None else stop_ids
-    ends = torch.tensor(stop_ids, dtype=torch.long, device=input_ids.device)
-    stopped = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)  # b
-    cache, ids, keep = KVCache() if use_cache else None, input_ids, attention_mask
-    for _ in range(max_new_tokens):
+    """The new ids of each step, [batch], as they are made. Settings and errors as in ``generate``."""
+    _check_settings(max_new_tokens, temperature, top_k, top_p)
+    _check_prompt(input_ids, attention_mask)
+    pick = partial(choose, temperature=temperature, top_k=top_k, top_p=top_p, generator=generator)
+    ends = torch.tensor(model.config.eos_ids if stop_ids is None else stop_ids, dtype=torch.long)
+    cache = KVCache() if use_cache else None
+    return _steps(model, input_ids, attention_mask, max_new_tokens, pick, ends.to(input_ids.device), cache)
+
+
+@torch.no_grad()
+def _steps(
+    model: Transformer, ids: Int[Tensor, "b s"], keep: Tensor | None, count: int, pick: Callable[[Tensor], Tensor],
+    ends: Int[Tensor, "*ends"], cache: KVCache | None,
+) -> Iterator[Int[Tensor, " b"]]:  # fmt: skip
+    stopped = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)  # b
+    for _ in range(count):
         logits = model(ids if cache is None else ids[:, cache.tokens :], attention_mask=keep, cache=cache)[:, -1]  # b v
-        new = choose(logits, temperature, top_k, top_p, generator)  # b
-        new = torch.where(stopped, _pad_id(model), new)
+        new = torch.where(stopped, _pad_id(model), pick(logits))  # b
         stopped = stopped | torch.isin(new, ends)
         yield new
         if bool(stopped.all()):
@@ -99,9 +107,7 @@ def _pad_id(model: Transformer) -> int:
     return config.pad_id if config.pad_id is not None else config.eos_ids[0] if config.eos_ids else 0
 
 
-def _check_settings(
-    max_new_tokens: int, temperature: float, top_k: int, top_p: float, attention_mask: Tensor | None
-) -> None:
+def _check_settings(max_new_tokens: int, temperature: float, top_k: int, top_p: float) -> None:
     if max_new_tokens < 0:
         raise InputError(f"max_new_tokens={max_new_tokens} must be 0 or more.")
     if not temperature >= 0.0:
@@ -110,5 +116,12 @@ def _check_settings(
         raise InputError(f"top_k={top_k} must be 0 (all tokens) or more.")
     if not 0.0 < top_p <= 1.0:
         raise InputError(f"top_p={top_p} must lie in (0, 1].")
-    if attention_mask is not None and attention_mask.ndim == 2 and not bool(attention_mask[:, -1].all()):
-        raise InputError("attention_mask hides a last token: pad a batch on the left: rows end with their prompts.")
+
+
+def _check_prompt(input_ids: Tensor, attention_mask: Tensor | None) -> None:
+    for name, given in (("input_ids", input_ids), ("attention_mask", attention_mask)):
+        if given is not None and (not isinstance(given, Tensor) or given.ndim != 2):
+            shape = list(given.shape) if isinstance(given, Tensor) else type(given).__name__
+            raise InputError(f"{name} should be a tensor [batch, seq], not {shape}; one prompt is torch.tensor([ids]).")
+    if attention_mask is not None and not bool(attention_mask[:, -1:].all()):
+        raise InputError("attention_mask hides a last token; pad on the left, so that rows end with their prompts.")
