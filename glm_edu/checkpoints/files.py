@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from glm_edu.errors import CheckpointError, CheckpointNotFoundError
+from glm_edu.errors import CheckpointError
 
 _AGAIN = "The download was probably cut: fetch the file again, or compare its sha256 with the publisher's."
 
@@ -36,11 +36,8 @@ def open_file(path: Path) -> dict[str, Tensor]:
     """The tensors of a ``.safetensors`` or ``.bin`` file by name, on the CPU, mapped into memory.
 
     Raises:
-        CheckpointNotFoundError: there is no such file.
-        CheckpointError: the file is cut, broken, no file of weights, or wants to run code.
+        CheckpointError: the file cannot be read, is cut, broken, no file of weights, or wants to run code.
     """
-    if not path.is_file():
-        raise CheckpointNotFoundError(f"There is no file {path}.")
     try:
         with path.open("rb") as file:
             magic = file.read(40)

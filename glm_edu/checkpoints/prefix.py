@@ -19,7 +19,7 @@ from glm_edu.checkpoints.files import open_file
 from glm_edu.checkpoints.layout import official_tensors
 from glm_edu.checkpoints.load import fill
 from glm_edu.checkpoints.shards import open_shards
-from glm_edu.errors import CheckpointError
+from glm_edu.errors import CheckpointError, CheckpointNotFoundError
 from glm_edu.model.prefix import PrefixEncoder
 from glm_edu.model.transformer import Transformer
 
@@ -33,9 +33,12 @@ def load_prefix(model: Transformer, path: str | PathLike[str]) -> None:
     ``transformer.prefix_encoder.`` or with what follows it. The weights take the model's dtype and device.
 
     Raises:
+        CheckpointNotFoundError: there is nothing at ``path``.
         CheckpointError: no prefix in the file, tensors that do not fit the model, or a model without a place for one.
     """
     place = Path(path).expanduser()
+    if not place.exists():
+        raise CheckpointNotFoundError(f"There is no file or directory {place}.")
     tensors = open_file(place) if place.is_file() else open_shards(place)
     found = {_STEM + name.removeprefix(_STEM): tensor for name, tensor in tensors.items()}
     table = found.get(f"{_STEM}embedding.weight")

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from glm_edu import GLMError, Transformer
 from glm_edu.checkpoints import CheckpointWarning
+from glm_edu.checkpoints.files import say_bytes
 from glm_edu.errors import CheckpointError, CheckpointNotFoundError, ConfigError
 
 Broken = Callable[..., Path]
@@ -159,6 +160,19 @@ def test_a_git_lfs_pointer(broken: Broken) -> None:
     path = broken() / "model.safetensors"
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     _fails(path.parent, "Git LFS pointer", "git lfs pull")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_file_that_the_disk_does_not_give(broken: Broken, name: str) -> None:
+    path = broken() / name
+    path.unlink()
+    path.symlink_to("/proc/self/mem")  # a regular file whose first byte cannot be read
+    _fails(path.parent, f"{name} cannot be read: Input/output error")
+
+
+@pytest.mark.parametrize(("count", "words"), [(12, "12 bytes"), (812e6, "812 MB"), (1.9e9, "1.9 GB")])
+def test_sizes_are_said_in_words(count: float, words: str) -> None:
+    assert say_bytes(count) == words
 
 
 def test_a_directory_in_place_of_a_shard(broken: Broken) -> None:

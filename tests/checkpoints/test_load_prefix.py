@@ -98,5 +98,5 @@ def test_a_layout_without_a_prefix_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointNotFoundError):
+    with pytest.raises(CheckpointNotFoundError, match="There is no file or directory"):
         load_prefix(small_model("chatglm2"), tmp_path / "nowhere")
