@@ -40,8 +40,9 @@ def expand_groups(x: Groups, heads: int) -> Float[Tensor, "b n k d"]:
 
 
 def attention_scores(
-    query: Heads, key: Float[Tensor, "b n k d"], mask: Mask | None, mask_value: float = -math.inf, layer: int = 1
-) -> Float[Tensor, "b n q k"]:
+    query: Heads, key: Float[Tensor, "b n k d"], mask: Mask | None,
+    mask_value: float = -math.inf, layer: int = 1,
+) -> Float[Tensor, "b n q k"]:  # fmt: skip
     """query @ key / sqrt(d) in float32, hidden ones masked. ``layer`` is the factor c of layer scaling, 1 = none."""
     query = query / (math.sqrt(query.shape[-1]) * layer)  # b n q d
     scores = query @ key.transpose(-1, -2)  # b n q k
@@ -101,17 +102,20 @@ class SelfAttention(nn.Module):
         }
 
     def forward(
-        self, x: Float[Tensor, "b s h"], angles: Angles, mask: Mask | None, extend: Extend | None = None
-    ) -> Float[Tensor, "b s h"]:
-        linears, d = (self.query, self.key, self.value), self.config.head_dim
-        query, key, value = (rearrange(linear(x), "b s (n d) -> b n s d", d=d) for linear in linears)  # b n|g s d
-        query = self.taps["query"](apply_rotary(query, angles, self.config.rotary_pairing))
-        key = apply_rotary(key, angles, self.config.rotary_pairing)
+        self, x: Float[Tensor, "b s h"], angles: Angles, mask: Mask | None,
+        extend: Extend | None = None,
+    ) -> Float[Tensor, "b s h"]:  # fmt: skip
+        d, pairing, tap = self.config.head_dim, self.config.rotary_pairing, self.taps
+        query = rearrange(self.query(x), "b s (n d) -> b n s d", d=d)  # b n q d
+        key = rearrange(self.key(x), "b s (g d) -> b g s d", d=d)  # b g s d
+        value = rearrange(self.value(x), "b s (g d) -> b g s d", d=d)  # b g s d
+        query, key = apply_rotary(query, angles, pairing), apply_rotary(key, angles, pairing)
         if extend is not None:
             key, value = extend(key, value)  # b g k d
-        key, value = self.taps["key"](key), self.taps["value"](value)
-        mixed = rearrange(self._attend(query, key, value, mask), "b n q d -> b q (n d)")
-        return self.taps["output"](self.output(self.taps["mixed"](mixed)))
+        query, key, value = tap["query"](query), tap["key"](key), tap["value"](value)
+        mixed = self._attend(query, key, value, mask)  # b n q d
+        mixed = tap["mixed"](rearrange(mixed, "b n q d -> b q (n d)"))  # b s n*d
+        return tap["output"](self.output(mixed))  # b s h
 
     def _attend(self, query: Heads, key: Groups, value: Groups, mask: Mask | None) -> Heads:
         dropout = self.config.attention_dropout if self.training else 0.0

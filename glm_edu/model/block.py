@@ -42,14 +42,17 @@ class Block(nn.Module):
         }
 
     def forward(
-        self, x: Float[Tensor, "b s h"], angles: Angles, mask: Mask | None, extend: Extend | None = None
-    ) -> Float[Tensor, "b s h"]:
+        self, x: Float[Tensor, "b s h"], angles: Angles, mask: Mask | None,
+        extend: Extend | None = None,
+    ) -> Float[Tensor, "b s h"]:  # fmt: skip
         add, alpha, tap = RESIDUALS[self.config.residual], self.config.alpha, self.taps
         x = tap["input"](x)
         normed = tap["input_norm"](self.input_norm(x))  # b s h
-        x = tap["middle"](add(x, normed, self._dropout(self.attention(normed, angles, mask, extend)), alpha))
+        out = self._dropout(self.attention(normed, angles, mask, extend))  # b s h
+        x = tap["middle"](add(x, normed, out, alpha))
         normed = tap["post_attention_norm"](self.post_attention_norm(x))  # b s h
-        return tap["output"](add(x, normed, self._dropout(self.feedforward(normed)), alpha))
+        out = self._dropout(self.feedforward(normed))  # b s h
+        return tap["output"](add(x, normed, out, alpha))
 
     def _dropout(self, x: Float[Tensor, "b s h"]) -> Float[Tensor, "b s h"]:
         return F.dropout(x, self.config.hidden_dropout, self.training)

@@ -47,6 +47,8 @@ class KVCache:
 
     def check_fits(self, config: ModelConfig, batch: int) -> None:
         """Raise InputError if the cache was filled by another model, or with another batch."""
+        if not self.length:
+            return
         held, groups, _, head_dim = self.keys[0].shape
         if (len(self.keys), groups, head_dim) != (config.num_layers, config.num_kv_groups, config.head_dim):
             raise InputError("The cache was filled by another model; begin with a fresh KVCache().")

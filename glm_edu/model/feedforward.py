@@ -31,6 +31,6 @@ class FeedForward(nn.Module):
         }
 
     def forward(self, x: Float[Tensor, "b s h"]) -> Float[Tensor, "b s h"]:
-        activate = ACTIVATIONS[self.activation]
-        hidden = activate(self.up(x)) if self.gate is None else activate(self.gate(x)) * self.up(x)  # b s f
-        return self.taps["output"](self.down(self.taps["hidden"](hidden)))
+        act, gate, up = ACTIVATIONS[self.activation], self.gate, self.up
+        hidden = act(up(x)) if gate is None else act(gate(x)) * up(x)  # b s f
+        return self.taps["output"](self.down(self.taps["hidden"](hidden)))  # b s h

@@ -21,7 +21,9 @@ def causal_mask(queries: int, keys: int) -> Bool[Tensor, "q k"]:
     return key <= query  # q k
 
 
-def prefix_mask(context: int | Int[Tensor, "b 1 1"], length: int) -> Bool[Tensor, "*b q k"]:
+def prefix_mask(
+    context: int | Int[Tensor, "b 1 1"], length: int
+) -> Bool[Tensor, "*b q k"]:  # fmt: skip
     """The first ``context`` tokens see each other both ways, bos and the rest are causal: ChatGLM-6B."""
     key = torch.arange(length, device=getattr(context, "device", None))  # k
     query = key[:, None]  # q 1
@@ -29,8 +31,9 @@ def prefix_mask(context: int | Int[Tensor, "b 1 1"], length: int) -> Bool[Tensor
 
 
 def hide_padding(
-    mask: Bool[Tensor, "b 1 q k"], keep: Bool[Tensor, "b k"], pad_rows: bool | None = None
-) -> Bool[Tensor, "b 1 q k"]:
+    mask: Bool[Tensor, "b 1 q k"], keep: Bool[Tensor, "b k"],
+    pad_rows: bool | None = None,
+) -> Bool[Tensor, "b 1 q k"]:  # fmt: skip
     """Hide padded keys. A padded query then sees all (``pad_rows`` True), nothing (False) or what is left (None).
 
     With None, a row that has nothing left sees everything: softmax over nothing is NaN, and would spread to kept rows.

@@ -69,25 +69,28 @@ class Transformer(nn.Module):
         Raises:
             InputError: ids, mask, positions or cache that cannot be right; it says which and what was expected.
         """
-        past = cache.tokens if cache is not None else 0
+        past, tap = (0 if cache is None else cache.tokens), self.taps
         check_ids(input_ids, self.config, past)
-        if cache is not None and past:
+        if cache is not None:
             cache.check_fits(self.config, batch=input_ids.shape[0])
-        keep = kept_tokens(input_ids, attention_mask, cache.keep if cache is not None else None, past)
-        position_ids, clocks = self._positions(input_ids, keep, position_ids, cache if past else None)
-        position_ids = self.taps["position_ids"](position_ids)
+        keep = kept_tokens(input_ids, attention_mask, cache.keep if cache else None, past)
+        position_ids, clocks = self._positions(input_ids, keep, position_ids, cache)
+        position_ids = tap["position_ids"](position_ids)
         mask = self._mask(input_ids, keep, past)
-        x = self.taps["embedding"](self.embedding(input_ids))  # b s h
+        x = tap["embedding"](self.embedding(input_ids))  # b s h
         angles = angle_table(self.config, position_ids, x.dtype)
         for block, extend in zip(self.blocks, self._extensions(x, cache), strict=True):
             x = self._run(block, cache is not None, x, angles, mask, extend)
-        x = self.taps["final_norm"](self.final_norm(x)) if self.final_norm is not None else x
-        logits = F.linear(x, self.embedding.weight) if self.head is None else self.head(x)  # b s v
-        logits = self.taps["logits"](logits)
+        if self.final_norm is not None:
+            x = tap["final_norm"](self.final_norm(x))  # b s h
+        logits = tap["logits"](self._logits(x))  # b s v
         if cache is not None:
             cache.advance(input_ids.shape[1], self.config.prefix_length)
             cache.keep, cache.clocks = (None if keep.all() else keep), clocks
         return logits
+
+    def _logits(self, x: Float[Tensor, "b s h"]) -> Float[Tensor, "b s v"]:
+        return F.linear(x, self.embedding.weight) if self.head is None else self.head(x)
 
     def _run(self, block: nn.Module, cached: bool, *inputs: object) -> Float[Tensor, "b s h"]:
         if self.gradient_checkpointing and self.training and not cached:
@@ -101,7 +104,7 @@ class Transformer(nn.Module):
         if given is not None:
             check_positions(given, ids, self.config)
             return given, given[..., -1]
-        if cache is not None and cache.clocks is not None:
+        if cache is not None and cache.tokens and cache.clocks is not None:
             return next_positions(cache.clocks, keep[:, cache.tokens :], self.config)
         if self.config.positions == "glm":
             return glm_positions(ids, keep, self.config)
