@@ -1,7 +1,7 @@
-"""For every test: shapes checked at run time, properties that give the same examples each time, one thread, a fixed seed.
+"""For every test: shapes checked at run time, properties with the same examples each time, one thread, a fixed seed.
 
-The import hook reads the annotations of ``glm_edu`` (``Float[Tensor, "b s h"]``) and checks each call against them. It must
-be installed before anything imports the package; that is why this file stands at the root of the tests.
+The import hook reads the annotations of ``glm_edu`` (``Float[Tensor, "b s h"]``) and checks each call against them.
+It must be installed before anything imports the package; that is why this file stands at the root of the tests.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Generation: the official order of choices, stopping, padding, streaming, and the same ids with and without a cache."""
+"""Generation: the official order of choices, stopping, padding, streaming, the same ids with and without a cache."""
 
 import math
 from collections.abc import Iterator
@@ -19,8 +19,10 @@ VOCABULARY = 7
 
 
 def _official(logits: list[float], temperature: float, top_k: int, top_p: float) -> list[float]:
-    """What is left of the probabilities, in plain Python: temperature, then the k likeliest, then the likeliest of those
-    until together they reach p; renormalized at the end."""
+    """What is left of the probabilities, in plain Python.
+
+    Temperature, then the k likeliest, then the likeliest of those until together they reach p; renormalized at the end.
+    """
     scaled = [x / temperature for x in logits]
     order = sorted(range(len(scaled)), key=lambda i: -scaled[i])
     left = order[:top_k] if top_k else order
@@ -38,7 +40,12 @@ def _official(logits: list[float], temperature: float, top_k: int, top_p: float)
 def _offered(monkeypatch: pytest.MonkeyPatch, logits: Tensor, **settings: Any) -> Tensor:
     """The probabilities from which ``choose`` draws."""
     seen: list[Tensor] = []
-    monkeypatch.setattr(torch, "multinomial", lambda probs, *_, **__: seen.append(probs) or probs.argmax(-1, keepdim=True))
+
+    def multinomial(probs: Tensor, *_: Any, **__: Any) -> Tensor:
+        seen.append(probs)
+        return probs.argmax(-1, keepdim=True)
+
+    monkeypatch.setattr(torch, "multinomial", multinomial)
     choose(logits, **settings)
     monkeypatch.undo()
     return seen[0]
@@ -98,7 +105,7 @@ def test_half_logits_are_sampled_in_float32(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
 def test_logits_that_are_no_numbers_are_an_error(wrong: float) -> None:
-    with pytest.raises(InputError, match="NaN or infinity.*bfloat16"):
+    with pytest.raises(InputError, match=r"NaN or infinity.*bfloat16"):
         choose(torch.tensor([[1.0, wrong]]))
 
 

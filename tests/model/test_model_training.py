@@ -1,4 +1,4 @@
-"""Training: gradients reach everything, dropout is where the config puts it, checkpointing changes nothing but memory."""
+"""Training: gradients reach everything, dropout is where the config puts it, checkpointing costs time and no more."""
 
 from typing import Any
 
@@ -10,8 +10,10 @@ from torch import Tensor
 from glm_edu import ModelConfig, Transformer, next_token_loss, record
 
 KINDS: dict[str, dict[str, Any]] = {
-    "plain": {}, "with a prefix": {"prefix_length": 3}, "with a projected prefix": {"prefix_length": 3, "prefix_projection": True},
-}  # fmt: skip
+    "plain": {},
+    "with a prefix": {"prefix_length": 3},
+    "with a projected prefix": {"prefix_length": 3, "prefix_projection": True},
+}
 
 
 def _trains(preset: str, **options: Any) -> Transformer:
@@ -170,8 +172,9 @@ def test_a_half_model_trains_a_float32_prefix() -> None:
     model.prefix.float().requires_grad_()
     ids, keep, labels = _batch(model.config)
     next_token_loss(model(ids, attention_mask=keep), labels).backward()
-    gradients = [parameter.grad for parameter in model.prefix.parameters()]
-    assert all(gradient is not None and gradient.dtype == torch.float32 and gradient.abs().max() > 0 for gradient in gradients)
+    for parameter in model.prefix.parameters():
+        assert parameter.grad is not None and parameter.grad.dtype == torch.float32
+        assert parameter.grad.abs().max() > 0
 
 
 @pytest.mark.parametrize("preset", PRESETS)

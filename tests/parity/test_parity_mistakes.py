@@ -117,7 +117,8 @@ def test_rows_of_padding_are_not_compared_and_kept_rows_are() -> None:
 def test_heads_and_caches_are_compared_on_the_right_axis() -> None:
     case, run = _batch()
     keep = run.inputs["attention_mask"].bool()
-    for name, stored in (("blocks.0.attention.probs", "blocks.0.attention.probs"), ("blocks.0.attention.key", "cache.0.key")):
+    probs, key = "blocks.0.attention.probs", "blocks.0.attention.key"
+    for name, stored in ((probs, probs), (key, "cache.0.key")):
         spoiled = run.outputs[stored].clone()
         spoiled.transpose(1, 2)[~keep] += 1.0
         assert all(rung.ok for rung in compare(case, run, {name: spoiled}))

@@ -1,4 +1,4 @@
-"""Looking inside: every name is there, a replacement changes what follows and nothing before, a stop computes no more."""
+"""Looking inside: every name is there, a replacement changes what follows, a stop computes no more."""
 
 from typing import Any
 
@@ -17,7 +17,8 @@ IN_BLOCK = (
     "output",
 )  # fmt: skip
 ORDER = [
-    "position_ids", "mask", "embedding", *(f"blocks.{i}.{name}" for i in range(3) for name in IN_BLOCK), "final_norm", "logits",
+    "position_ids", "mask", "embedding", *(f"blocks.{i}.{name}" for i in range(3) for name in IN_BLOCK),
+    "final_norm", "logits",
 ]  # fmt: skip
 
 
@@ -70,9 +71,8 @@ def test_what_is_recorded_is_what_the_names_say(preset: str) -> None:
     torch.testing.assert_close(seen["blocks.0.attention.probs"].sum(-1), torch.ones(1, 4, 6))
     hidden = seen["blocks.0.attention.probs"].masked_select(~seen["mask"])
     assert not hidden.any()
-    query, key = seen["blocks.0.attention.query"], seen["blocks.0.attention.key"].repeat_interleave(
-        4 // model.config.num_kv_groups, dim=1
-    )
+    query, key = (seen[f"blocks.0.attention.{name}"] for name in ("query", "key"))
+    key = key.repeat_interleave(4 // model.config.num_kv_groups, dim=1)
     torch.testing.assert_close(
         (query @ key.transpose(-1, -2) / 4).masked_select(seen["mask"]),
         seen["blocks.0.attention.scores"].masked_select(seen["mask"]), atol=1e-5, rtol=1e-5,
@@ -168,8 +168,8 @@ def test_a_replacement_changes_what_follows_and_nothing_before(name: str) -> Non
 @pytest.mark.parametrize("given", ["tensor", "function"])
 def test_a_replacement_may_be_a_tensor_or_a_function(given: str) -> None:
     model = tiny("tiny-llama")
-    zeros = torch.zeros(1, 6, 64)
-    with record(model, "blocks.*", replace={"blocks.*.attention.output": zeros if given == "tensor" else torch.zeros_like}) as seen:
+    nothing = torch.zeros(1, 6, 64) if given == "tensor" else torch.zeros_like
+    with record(model, "blocks.*", replace={"blocks.*.attention.output": nothing}) as seen:
         model(_ids(model))
     for i in range(3):
         assert torch.equal(seen[f"blocks.{i}.middle"], seen[f"blocks.{i}.input"])
@@ -203,12 +203,11 @@ def test_a_patch_from_one_pass_into_another() -> None:
         torch.testing.assert_close(model(ids), expected)
 
 
-@pytest.mark.parametrize("wrong", [torch.zeros(1, 6, 63), torch.zeros(6, 64), lambda tensor: tensor[:, :3], lambda tensor: None])
+@pytest.mark.parametrize("wrong", [torch.zeros(1, 6, 63), torch.zeros(6, 64), lambda x: x[:, :3], lambda x: None])
 def test_a_replacement_of_another_shape_is_refused(wrong: Any) -> None:
     model = tiny("tiny-llama")
-    with pytest.raises(RecordError, match=r"replacement of embedding should be a tensor \[1, 6, 64\], not "), record(
-        model, replace={"embedding": wrong}
-    ):
+    message = r"replacement of embedding should be a tensor \[1, 6, 64\], not "
+    with pytest.raises(RecordError, match=message), record(model, replace={"embedding": wrong}):
         model(_ids(model))
 
 
@@ -306,10 +305,12 @@ def test_without_a_final_norm_there_is_no_such_tensor() -> None:
         record(model, "final_norm")
 
 
-@pytest.mark.parametrize("arguments", [{"names": "blocks.3.output"}, {"names": ["nothing"]}, {"replace": {"probs": torch.zeros(1)}},
-                                       {"stop_at": "block.0.output"}])  # fmt: skip
+@pytest.mark.parametrize("arguments", [
+    {"names": "blocks.3.output"}, {"names": ["nothing"]}, {"replace": {"probs": torch.zeros(1)}}, {"stop_at": "block"},
+])  # fmt: skip
 def test_unknown_names_are_refused_with_the_known_ones(arguments: dict[str, Any]) -> None:
-    with pytest.raises(RecordError, match=r"No tensor is called .* 3 layers.*logits.*blocks\.0\.attention\.probs") as caught:
+    message = r"No tensor is called .* 3 layers.*logits.*blocks\.0\.attention\.probs"
+    with pytest.raises(RecordError, match=message) as caught:
         record(tiny("tiny-llama"), **arguments)
     assert isinstance(caught.value, GLMError) and isinstance(caught.value, KeyError)
     assert not str(caught.value).startswith('"')  # KeyError alone would print the message in quotes
@@ -318,10 +319,10 @@ def test_unknown_names_are_refused_with_the_known_ones(arguments: dict[str, Any]
 def test_what_was_not_recorded_is_named_with_what_was() -> None:
     model = tiny("tiny-llama")
     with record(model, ["embedding", "logits"]) as seen:
-        with pytest.raises(RecordError, match="'logits' was not recorded. Recorded: nothing yet"):
+        with pytest.raises(RecordError, match=r"'logits' was not recorded\. Recorded: nothing yet"):
             seen["logits"]
         model(_ids(model))
-    with pytest.raises(RecordError, match="'mask' was not recorded. Recorded: embedding, logits"):
+    with pytest.raises(RecordError, match=r"'mask' was not recorded\. Recorded: embedding, logits"):
         seen["mask"]
     assert "mask" not in seen and seen.get("mask") is None
     assert str(RecordError()) == ""
