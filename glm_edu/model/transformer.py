@@ -54,8 +54,8 @@ class Transformer(nn.Module):
         self.apply(_init_weights)
 
     def forward(
-        self, input_ids: Ids, attention_mask: Tensor | None = None, position_ids: Tensor | None = None,
-        cache: KVCache | None = None,
+        self, input_ids: Ids, attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None, cache: KVCache | None = None,
     ) -> Float[Tensor, "b s v"]:  # fmt: skip
         """Logits of the next token at every position.
 
