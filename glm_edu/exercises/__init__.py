@@ -20,6 +20,7 @@ from glm_edu.page import ProofRow, proof
 Answer = Callable[..., Any]
 Try = tuple[Any, ...]  # the arguments of one call
 NOT_YET = "not written yet"
+CLOSE = 1e-4  # for numbers with a fraction: a function that works in float32 passes
 Place = Callable[[Try, tuple[int, ...], Any, Any], str]  # arguments, index, what came out, what should -> a sentence
 
 
@@ -67,32 +68,53 @@ def judge_number(answer: object, right: int, slips: Sequence[Slip]) -> Verdict:
     return Verdict(False, "another number", f"{answer} is too {size}; draw the grid and count.")
 
 
-def judge(answer: Answer, right: Answer, tries: Sequence[Try], slips: Sequence[Slip], place: Place) -> Verdict:
-    """The verdict on a function that returns a tensor of truth values or whole numbers.
+def judge(
+    answer: Answer, right: Answer, tries: Sequence[Try], slips: Sequence[Slip], place: Place, close: float | None = None
+) -> Verdict:
+    """The verdict on a function that returns a tensor.
 
     Args:
         answer: the reader's function. It is called with copies, so that it may change what it is given.
         right: the function that it should equal on every one of ``tries``.
         slips: known mistakes; the first that makes the same results is told.
         place: says where an unknown mistake shows first.
+        close: how far apart numbers may be, absolute and relative, whatever their precision; without it, not at all.
     """
-    results, wanted = [], [right(*given) for given in tries]
-    for given, want in zip(tries, wanted, strict=True):
-        try:
-            result = answer(*deepcopy(given))
-        except NotImplementedError:
-            return _not_yet("write the body of the function, then run the cell again.")
-        except Exception as error:
-            return Verdict(False, "it stops with an error", f"{type(error).__name__}: {error}")
-        if problem := _form(result, want):
-            return problem
-        results.append(result)
-    if _same(results, wanted):
+    results, wanted = run(answer, tries), [right(*given) for given in tries]
+    if isinstance(results, Verdict):
+        return results
+    if problem := next(filter(None, map(_form, results, wanted)), None):
+        return problem
+    if same(results, wanted, close):
         return Verdict(True, "right", f"equal to the package's own on {len(tries)} inputs.")
     for slip in slips:
-        if _same(results, [slip.wrong(*given) for given in tries]):
+        if same(results, [slip.wrong(*given) for given in tries], close):
             return Verdict(False, slip.kind, slip.hint)
-    return Verdict(False, "another mistake", _first_place(results, wanted, tries, place))
+    return Verdict(False, "another mistake", _first_place(results, wanted, tries, place, close))
+
+
+def run(answer: Answer, tries: Sequence[Try]) -> list[Any] | Verdict:
+    """What the reader's function returns for a copy of each input, or why there is nothing to look at."""
+    try:
+        results = [answer(*deepcopy(given)) for given in tries]
+    except NotImplementedError:
+        return _not_yet("write the body of the function, then run the cell again.")
+    except Exception as error:
+        return Verdict(False, "it stops with an error", f"{type(error).__name__}: {error}")
+    if all(result is None or result is ... for result in results):
+        return _not_yet("the function returns nothing so far.")
+    return results
+
+
+def same(results: Sequence[Tensor], others: Sequence[Tensor], close: float | None = None) -> bool:
+    """Whether no number differs, in any of the results."""
+    return not any(bool(_differs(*pair, close).any()) for pair in zip(results, others, strict=True))
+
+
+def _differs(result: Tensor, want: Tensor, close: float | None) -> Tensor:
+    if close is None:
+        return result != want
+    return ~torch.isclose(result.double(), want.double(), rtol=close, atol=close)
 
 
 def _not_yet(hint: str) -> Verdict:
@@ -102,26 +124,26 @@ def _not_yet(hint: str) -> Verdict:
 def _form(result: object, want: Tensor) -> Verdict | None:
     """What is wrong with a result before its numbers are looked at."""
     shape = list(want.shape)
-    if result is None or result is ...:
-        return _not_yet("the function returns nothing so far.")
     if not isinstance(result, Tensor):
         return Verdict(False, "not a tensor", f"the function returns a {type(result).__name__}, not a tensor {shape}.")
     if result.shape != want.shape:
         return Verdict(False, "the shape", f"the function returns {list(result.shape)}; it should be {shape}.")
-    truth = want.dtype == torch.bool
-    if result.dtype.is_floating_point or (result.dtype == torch.bool) != truth:
-        words = "True and False" if truth else "whole numbers"
+    if _words(result.dtype) != (words := _words(want.dtype)):
         return Verdict(False, "the kind of number", f"the function returns {result.dtype}; it should hold {words}.")
     return None
 
 
-def _same(results: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
-    return all(bool((result == other).all()) for result, other in zip(results, others, strict=True))
+def _words(dtype: torch.dtype) -> str:
+    if dtype == torch.bool:
+        return "True and False"
+    return "numbers with a fraction" if dtype.is_floating_point else "whole numbers"
 
 
-def _first_place(results: Sequence[Tensor], wanted: Sequence[Tensor], tries: Sequence[Try], place: Place) -> str:
+def _first_place(
+    results: Sequence[Tensor], wanted: Sequence[Tensor], tries: Sequence[Try], place: Place, close: float | None
+) -> str:
     for result, want, given in zip(results, wanted, tries, strict=True):
-        if len(where := (result != want).nonzero()):
+        if len(where := _differs(result, want, close).nonzero()):
             index = tuple(where[0].tolist())
             return place(given, index, result[index].item(), want[index].item())
     raise AssertionError("results that differ from nothing")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from glm_edu.exercises import NOT_YET, Answer, Slip, Verdict
+from glm_edu.exercises import CLOSE, NOT_YET, Answer, Slip, Verdict, judge, run
 
 Hidden = Float[Tensor, "b s h"]
 Block = Callable[..., Hidden]
@@ -138,7 +137,7 @@ NAMES = (
 def check_names(answer: Answer) -> Verdict:
     """Exercise 2: ``answer(paper, layers) -> str``, our name of a norm of the paper's layout."""
     calls = [(paper, layers) for layers in LAYERS for paper in _paper_names(layers)]
-    given = _run(answer, calls)
+    given = run(answer, calls)
     if isinstance(given, Verdict):
         return given
     wanted = [our_name(*call) for call in calls]
@@ -206,31 +205,12 @@ BLOCKS = (
 def check_block(answer: Answer) -> Verdict:
     """Exercise 3: ``answer`` takes what ``ported_block`` takes, and should be right for any number of layers."""
     tries = [(*_random_parts(), layers) for layers in (28, 3)]
-    given, wanted = _run(answer, tries), [_block()(*call) for call in tries]
-    if isinstance(given, Verdict):
-        return given
-    if problem := _form(given, wanted[0]):
-        return problem
-    if _close(given, wanted):
-        return Verdict(True, "right", "equal to ChatGLM-6B's block, whatever num_layers says.")
-    for slip in BLOCKS:
-        if _close(given, [slip.wrong(*call) for call in tries]):
-            return Verdict(False, slip.kind, slip.hint)
-    off = max(float((mine - want).abs().max()) for mine, want in zip(given, wanted, strict=True))
-    return Verdict(False, "another mistake", f"output is off by up to {off:.2g}. Which line did you not need to touch?")
+    return judge(answer, _block(), tries, BLOCKS, _element, CLOSE)
 
 
-def _run(answer: Answer, calls: Sequence[tuple[Any, ...]]) -> list[Any] | Verdict:
-    """What the reader's function returns for each call, or why there is nothing to look at."""
-    try:
-        given = [answer(*deepcopy(call)) for call in calls]
-    except NotImplementedError:
-        return Verdict(False, NOT_YET, "write the body of the function, then run the cell again.")
-    except Exception as error:
-        return Verdict(False, "it stops with an error", f"{type(error).__name__}: {error}")
-    if all(result is None or result is ... for result in given):
-        return Verdict(False, NOT_YET, "the function returns nothing so far.")
-    return given
+def _element(given: tuple[Any, ...], index: tuple[int, ...], got: float, wanted: float) -> str:
+    off = f"element {list(index)} of the output is off by {abs(got - wanted):.2g}"
+    return f"with {given[-1]} layers, {off}. Which line did you not need to touch?"
 
 
 def _random_parts() -> tuple[Any, ...]:
@@ -249,19 +229,3 @@ def _random_parts() -> tuple[Any, ...]:
     sublayers = [sublayer(draw(16, 16) / 4) for _ in range(2)]
     norms = [norm(1 + draw(16) / 4, draw(16) / 4) for _ in range(2)]
     return draw(2, 5, 16), *sublayers, *norms
-
-
-def _form(given: Sequence[Any], want: Tensor) -> Verdict | None:
-    """What is wrong with the results before their numbers are looked at."""
-    shape = list(want.shape)
-    for result in given:
-        if not isinstance(result, Tensor):
-            return Verdict(False, "not a tensor", f"the function returns a {type(result).__name__}, not {shape}.")
-        if result.shape != want.shape:
-            return Verdict(False, "the shape", f"the function returns {list(result.shape)}; it should be {shape}.")
-    return None
-
-
-def _close(results: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
-    """Within 1e-4, so that a function that works in float32 passes."""
-    return all(torch.allclose(a.double(), b, rtol=1e-4, atol=1e-4) for a, b in zip(results, others, strict=True))

@@ -13,7 +13,7 @@ from einops import rearrange
 from torch import Tensor
 
 from glm_edu.config import ModelConfig
-from glm_edu.exercises import Answer, Slip, Verdict
+from glm_edu.exercises import CLOSE, NOT_YET, Answer, Slip, Verdict, run, same
 from glm_edu.model.transformer import Transformer
 from glm_edu.record import Row, Seen, record
 
@@ -34,7 +34,7 @@ MEANING = {
 def check_shapes(answer: Mapping[str, object]) -> Verdict:
     """Exercise 1: the shapes, name -> tuple, that tiny-chatglm2 makes of 3 sequences of 5 ids."""
     if missing := [name for name in PREDICTED if answer.get(name) in (None, ...)]:
-        return _not_yet(f"there is no shape yet for {', '.join(missing)}.")
+        return Verdict(False, NOT_YET, f"there is no shape yet for {', '.join(missing)}.")
     config = ModelConfig.preset("tiny-chatglm2")
     with torch.random.fork_rng(), torch.no_grad(), record(model := Transformer(config), PREDICTED) as seen:
         model(torch.zeros(BATCH, SEQUENCE, dtype=torch.long))
@@ -107,7 +107,7 @@ ORDERS = {
 
 def check_split_heads(answer: Answer) -> Verdict:
     """Exercise 2: ``answer(x, heads)``, x [b s h] -> [b n s d]."""
-    for (*shape, heads) in ((2, 5, 12, 4), (3, 7, 22, 2)):
+    for *shape, heads in ((2, 5, 12, 4), (3, 7, 22, 2)):
         x = torch.arange(float(math.prod(shape))).reshape(shape)  # b s h
         result = _call(answer, x.clone(), heads)
         if isinstance(result, Verdict):
@@ -153,7 +153,7 @@ def _norm_without_weight(model: Any, seen: Seen) -> Tensor:
 
 
 LOGITS = (
-    Slip("not written yet",
+    Slip(NOT_YET,
          "these are the logits of the report. Follow the last block's output to the head on the page above.",
          lambda model, seen: reported_logits(model, seen)),
     Slip("another norm",
@@ -198,7 +198,7 @@ def check_logits(answer: Answer) -> Verdict:
         if result.shape != logits.shape:
             part = "; the last token only?" if list(result.shape) == [1, config.vocab_size] else ""
             return Verdict(False, "the shape", f"{list(result.shape)} should be {list(logits.shape)}, [b s v]{part}")
-        if not _close(result, logits):
+        if not same([result], [logits], CLOSE):
             return _wrong_logits(model, seen, result, logits)
     return Verdict(True, "right", "the logits of the model, for LayerNorm and RMSNorm, for 3 layers and for 4.")
 
@@ -221,14 +221,10 @@ def _watched(config: ModelConfig) -> tuple[Transformer, Seen, Tensor]:
 
 def _wrong_logits(model: Transformer, seen: Seen, result: Tensor, logits: Tensor) -> Verdict:
     for slip in LOGITS:
-        if _close(result, slip.wrong(model, seen)):
+        if same([result], [slip.wrong(model, seen)], CLOSE):
             return Verdict(False, slip.kind, slip.hint)
     off = (result - logits).abs().max()
     return Verdict(False, "another mistake", f"the logits are off by up to {off:.2g}, in no way that is usual.")
-
-
-def _close(a: Tensor, b: Tensor) -> bool:
-    return torch.allclose(a.double(), b.double(), rtol=1e-4, atol=1e-4)
 
 
 # ---- calling what a reader wrote ----
@@ -236,18 +232,9 @@ def _close(a: Tensor, b: Tensor) -> bool:
 
 def _call(answer: Answer, *given: Any) -> Tensor | Verdict:
     """The tensor that the reader's function returns, or what to say when it does not."""
-    try:
-        result = answer(*given)
-    except NotImplementedError:
-        return _not_yet("write the body of the function, then run the cell again.")
-    except Exception as error:  # whatever the reader's code raises is the reader's to read
-        return Verdict(False, "it stops with an error", f"{type(error).__name__}: {error}")
-    if result is None or result is ...:
-        return _not_yet("the function returns nothing so far.")
-    if not isinstance(result, Tensor):
+    results = run(answer, [given])
+    if isinstance(results, Verdict):
+        return results
+    if not isinstance(result := results[0], Tensor):
         return Verdict(False, "not a tensor", f"the function returns a {type(result).__name__}, not a tensor.")
     return result
-
-
-def _not_yet(hint: str) -> Verdict:
-    return Verdict(False, "not written yet", hint)

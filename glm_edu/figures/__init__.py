@@ -1,9 +1,11 @@
 """The pictures of the book: one function each, tensors in, a Figure out. The site's ``live.js`` adds the controls."""
 
 from glm_edu.figures.attention import attention_map
+from glm_edu.figures.drawings import choices, drawing
 from glm_edu.figures.figure import ASSETS, Figure
 from glm_edu.figures.mask import mask_painter
 from glm_edu.figures.norms import residual_norms, stream_norms
+from glm_edu.figures.palette import house_style
 from glm_edu.figures.positions import position_table
 from glm_edu.figures.rules import RULES, rule_mask, rule_positions
 from glm_edu.figures.shapes import shape_flow
@@ -13,6 +15,9 @@ __all__ = [
     "RULES",
     "Figure",
     "attention_map",
+    "choices",
+    "drawing",
+    "house_style",
     "mask_painter",
     "position_table",
     "residual_norms",

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ class Figure:
     picture: str
     caption: str = ""
     title: str = ""
+    controls: str = ""  # HTML above the picture that works with no script
 
     @property
     def html(self) -> str:
@@ -39,8 +39,9 @@ class Figure:
         caption = f"<figcaption>{rich(self.caption)}</figcaption>" if self.caption else ""
         words = {name: word for name, word in WORDS[self.kind].items() if not name.startswith("alt")}
         data = script_json({"data": self.data, "words": words})
+        style = figure_css(self.kind, self.picture)
         return (
-            f'<figure class="glm-figure" data-figure="{esc(self.kind)}"><style>{figure_css(self.kind)}</style>{title}'
+            f'<figure class="glm-figure" data-figure="{esc(self.kind)}"><style>{style}</style>{title}{self.controls}'
             f'<div class="glm-picture" role="img" tabindex="0" aria-label="{esc(plain(self.alt))}">{self.picture}</div>'
             f'{caption}<script type="application/json">{data}</script></figure>'
         )
@@ -55,12 +56,11 @@ class Figure:
         return f"Figure({self.kind}: {plain(self.alt)})"
 
 
-@cache
-def figure_css(kind: str) -> str:
-    """The rules that a figure of this kind carries: the colours, the frame, and its own section of ``figure.css``."""
+def figure_css(kind: str, picture: str = "") -> str:
+    """The rules that a figure carries: the colours it uses, the frame, and its kind's section of ``figure.css``."""
     live = (ASSETS / "live.css").read_text(encoding="utf-8")  # the controls need their colours too
     css = rules(ASSETS / "figure.css", ("every figure", kind))
-    return tokens_css(".glm-figure", css + live) + css
+    return tokens_css(".glm-figure", css + live + picture) + css
 
 
 def fill(kind: str, word: str, **values: object) -> str:

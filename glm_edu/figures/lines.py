@@ -7,7 +7,7 @@ from itertools import pairwise
 from glm_edu.figures.markup import esc, significant
 from glm_edu.figures.palette import FAMILIES, WORDS
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 320, 58, 190, 14, 44  # in the drawing's own units
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 640, 320, 58, 14, 44  # in the drawing's own units
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,11 @@ class Chart:
     def depth(self) -> int:
         """The last index of the longest curve."""
         return max(len(ys) for ys in self.values.values()) - 1
+
+    @property
+    def right(self) -> float:
+        """Where the curves end and their names begin: the longest name has room."""
+        return WIDTH - max(190, 20 + 7.2 * max(map(len, self.values)))
 
     @property
     def step(self) -> int:
@@ -44,7 +49,7 @@ class Chart:
 
     def x(self, index: float) -> float:
         """Where a depth stands in the drawing."""
-        return round(LEFT + (WIDTH - LEFT - RIGHT) * index / max(self.depth, 1), 1)
+        return round(LEFT + (self.right - LEFT) * index / max(self.depth, 1), 1)
 
     def y(self, value: float) -> float:
         """Where a norm stands in the drawing."""
@@ -53,7 +58,7 @@ class Chart:
         return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (scale(value) - low) / (high - low), 1)
 
 
-def drawing(chart: Chart) -> str:
+def static_curves(chart: Chart) -> str:
     """The SVG: axes, curves with dash and marker by family, and each name at the end of its curve."""
     ends = _spread([chart.y(ys[-1]) for ys in chart.values.values()])
     curves = (_curve(chart, name, end) for name, end in zip(chart.values, ends, strict=True))
@@ -67,7 +72,7 @@ def _text(x: float, y: float, text: str, anchor: str) -> str:
 
 def _level(chart: Chart, tick: float) -> str:
     y = chart.y(tick)
-    return f'<path class="rule" d="M{LEFT} {y:g}H{WIDTH - RIGHT}"/>' + _text(LEFT - 8, y + 4, f"{tick:g}", "end")
+    return f'<path class="rule" d="M{LEFT} {y:g}H{chart.right:g}"/>' + _text(LEFT - 8, y + 4, f"{tick:g}", "end")
 
 
 def _depths(chart: Chart) -> list[str]:
@@ -95,5 +100,7 @@ def _curve(chart: Chart, name: str, end: float) -> str:
 def _marker(x: float, y: float, symbol: str) -> str:
     if symbol == "circle":
         return f'<circle cx="{x:g}" cy="{y:g}" r="3.2"/>'
+    if symbol == "triangle-up":
+        return f'<path class="mark" d="M{x - 4:g} {y + 3:g}h8l-4 -7z"/>'
     turn = f' transform="rotate(45 {x:g} {y:g})"' if symbol == "diamond" else ""
     return f'<rect x="{x - 3:g}" y="{y - 3:g}" width="6" height="6"{turn}/>'

@@ -315,7 +315,7 @@
       yaxis: { ...data.layout.yaxis, ...axis, fixedrange: true },
     };
     const traces = data.data.map((trace) => {
-      const hue = trace.meta && trace.meta.family ? colour(trace.meta.family) : null;
+      const hue = trace.meta && trace.meta.colour ? colour(trace.meta.colour) : null;
       return hue ? { ...trace, line: { ...trace.line, color: hue }, marker: { ...trace.marker, color: hue } } : trace;
     });
     return [traces, layout];
@@ -334,12 +334,16 @@
 
   /* ---- mounting ---- */
 
+  const still = () => {}; // all that it does, it does without a script
+
   const KINDS = {
     attention_map: attentionMap,
     mask_painter: maskPainter,
     position_table: positionTable,
     shape_flow: shapeFlow,
     plotly,
+    drawing: still,
+    choices: still,
   };
   const mounted = new WeakSet();
 

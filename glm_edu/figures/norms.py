@@ -9,7 +9,7 @@ from torch import Tensor
 
 from glm_edu.errors import InputError
 from glm_edu.figures.figure import Figure, check_finite, check_rank, fill
-from glm_edu.figures.lines import Chart, drawing
+from glm_edu.figures.lines import Chart, static_curves
 from glm_edu.figures.markup import esc, significant
 from glm_edu.figures.palette import FAMILIES, WORDS
 
@@ -24,9 +24,9 @@ def residual_norms(
 ) -> Figure:
     """One curve a stream: the norm before the first block and after each block, plotly's JSON in ``data``.
 
-    ``families`` maps a curve's name to v1, v2 or llama; without it the curves take the three in turn. Each family has
-    its own dash and marker beside its colour. Raises InputError for no curves, more than one axis, an unknown family,
-    or values that a log scale cannot show.
+    ``families`` maps a curve's name to v1, v2, llama or nobody; without it the curves take the four in turn. Each
+    family has its own dash and marker beside its colour. Raises InputError for no curves, more than one axis, an
+    unknown family, or values that a log scale cannot show.
     """
     if not curves:
         raise InputError("curves is empty; pass a mapping from a name to a tensor of norms, one for each depth.")
@@ -39,7 +39,7 @@ def residual_norms(
     data = {"data": [_trace(name, ys, chosen[name]) for name, ys in values.items()], "layout": _layout(chart)}
     parts = (fill("plotly", "curve", name=name, first=ys[0], last=ys[-1], n=len(ys) - 1) for name, ys in values.items())
     alt = fill("plotly", "alt", scale=WORDS["plotly"]["log" if log else "linear"], curves="; ".join(parts))
-    return Figure("plotly", data, alt, drawing(chart), caption, title)
+    return Figure("plotly", data, alt, static_curves(chart), caption, title)
 
 
 def stream_norms(seen: Mapping[str, Tensor]) -> Float[Tensor, "layers_plus_1"]:
@@ -61,12 +61,13 @@ def _values(name: str, curve: Tensor, log: bool) -> list[float]:
 
 
 def _trace(name: str, ys: list[float], family: str) -> dict:
-    """A plotly trace. Its colour is not here: live.js takes it from the page, by ``meta.family``."""
+    """A plotly trace. Its colour is not here: live.js takes it from the page, by ``meta.colour``."""
     style = FAMILIES[family]
     return {
         "type": "scatter", "mode": "lines+markers", "name": esc(name), "x": list(range(len(ys))), "y": ys,
         "line": {"dash": style.dash, "width": 2}, "marker": {"symbol": style.symbol, "size": 7},
-        "meta": {"family": family}, "hovertemplate": "%{x}: %{y}<extra>%{fullData.name}</extra>",
+        "meta": {"family": family, "colour": style.colour},
+        "hovertemplate": "%{x}: %{y}<extra>%{fullData.name}</extra>",
     }  # fmt: skip
 
 

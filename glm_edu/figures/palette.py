@@ -5,6 +5,7 @@ the values below are used, and the dark ones where the host says that it is dark
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 LIGHT = {
     "paper": "#fdfcf9", "ink": "#22252b", "soft": "#5d636e", "line": "#e3dfd6", "wash": "#f5f2ea", "code": "#f7f5ef",
@@ -30,15 +31,24 @@ class Family:
     """How one model family is drawn: a colour, and a dash and a marker for eyes that do not see the colour."""
 
     label: str
+    colour: str  # its name in LIGHT and DARK
     dash: str  # plotly's name
     strokes: str  # the same dash for SVG
     symbol: str  # plotly's marker name
 
+    @property
+    def line(self) -> dict[str, Any]:
+        """The same for matplotlib, whose dashes are counted in line widths: ``axes.plot(y, **FAMILIES["v2"].line)``."""
+        dashes = "-" if self.strokes == "none" else (0, [float(length) / 2 for length in self.strokes.split()])
+        return {"color": LIGHT[self.colour], "linestyle": dashes, "marker": MARKERS[self.symbol]}
 
+
+MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^"}  # plotly's names, matplotlib's
 FAMILIES = {
-    "v1": Family("ChatGLM-6B", "solid", "none", "circle"),
-    "v2": Family("ChatGLM2-6B, ChatGLM3-6B", "dash", "9 4", "square"),
-    "llama": Family("LLaMA", "dot", "2 4", "diamond"),
+    "v1": Family("ChatGLM-6B", "v1", "solid", "none", "circle"),
+    "v2": Family("ChatGLM2-6B, ChatGLM3-6B", "v2", "dash", "9 4", "square"),
+    "llama": Family("LLaMA", "llama", "dot", "2 4", "diamond"),
+    "nobody": Family("no published model", "soft", "dashdot", "9 3 2 3", "triangle-up"),
 }
 
 LAYOUT_FAMILIES = {"chatglm": "v1", "chatglm2": "v2", "glm": "v2", "llama": "llama"}  # by ModelConfig.layout
@@ -111,12 +121,14 @@ WORDS = {
         "layer": "blocks passed",
         "alpha_control": "N in √(2N)",
         "scaled": "{alpha}·norm(x) + f",
-        "plain": "x + f",
+        "plain": "x + f: ChatGLM2/3, LLaMA",
         "alt": "Norm of the residual stream by depth, {scale} scale. {curves}.",
         "curve": "{name}: {first} before the first block, {last} after block {n}",
         "log": "logarithmic",
         "linear": "linear",
     },
+    "drawing": {},
+    "choices": {},
 }
 
 
@@ -131,3 +143,21 @@ def tokens_css(selector: str, css: str) -> str:
     light = "".join(f"--g-{name}:var(--{name},{LIGHT[name]});" for name in used)
     dark = "".join(f"--g-{name}:var(--{name},{DARK[name]});" for name in used if DARK[name] != LIGHT[name])
     return f"{selector}{{{light}{inks}{fonts}}}{DARK_HOSTS} {selector}{{{dark}}}"
+
+
+def house_style() -> dict[Any, Any]:
+    """matplotlib's settings for the book: ``plt.style.use(house_style())``. Lines take the families in turn."""
+    from cycler import cycler
+
+    lines = [family.line for family in FAMILIES.values()]
+    colours, dashes = [line["color"] for line in lines], [line["linestyle"] for line in lines]
+    return {
+        "svg.fonttype": "none", "svg.hashsalt": "glm",  # letters stay text; ids follow from the content
+        "font.size": 9, "axes.titlesize": 9, "figure.constrained_layout.use": True,
+        "lines.linewidth": 1.6, "lines.markersize": 3, "legend.frameon": False,
+        "axes.grid": True, "axes.spines.top": False, "axes.spines.right": False,
+        "xtick.major.size": 0, "ytick.major.size": 0, "xtick.minor.size": 0, "ytick.minor.size": 0,
+        "axes.prop_cycle": cycler(color=colours, linestyle=dashes),
+        **dict.fromkeys(["text.color", "axes.labelcolor", "xtick.color", "ytick.color"], LIGHT["soft"]),
+        **dict.fromkeys(["axes.edgecolor", "grid.color"], LIGHT["line"]),
+    }  # fmt: skip

@@ -16,7 +16,8 @@ TOKENS = 12  # length of the random prompt
 def explore_residual(*, layers: int = 28, hidden_size: int = 64, seed: int = 0, caption: str = "") -> Explorer:
     """A slider for N in alpha = sqrt(2 N), and the norm by depth of two random stacks of the same weights.
 
-    One adds alpha * norm(x), as ChatGLM-6B does, the other x, as ChatGLM2-6B does. Norms are means over the tokens.
+    One adds alpha * norm(x), as ChatGLM-6B does, the other x, as ChatGLM2-6B, ChatGLM3-6B and LLaMA do.
+    Norms are means over the tokens.
     """
     tiny = ModelConfig.preset("tiny-chatglm")
     config = replace(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from glm_edu import ModelConfig, Transformer, record
-from glm_edu.exercises import residual
+from glm_edu.exercises import CLOSE, residual, same
 from glm_edu.exercises.residual import check_block, check_names, check_prediction, our_name, ported_block
 
 ROOT_56 = 56**0.5
@@ -208,6 +208,8 @@ def block(alpha=lambda layers: ROOT_56, first="normed", second="normed", gain=1.
     (block(alpha=lambda n: 56), "another mistake"),
     (block(end="list"), "not a tensor"),
     (block(end="one token"), "the shape"),
+    (lambda *given: block()(*given).round().long(), "the kind of number"),
+    (lambda *given: block()(*given) * float("nan"), "another mistake"),
     (lambda x: x, "it stops with an error"),
 ])  # fmt: skip
 def test_a_wrong_block_gets_its_hint(answer, kind):
@@ -221,7 +223,7 @@ def test_no_two_slips_of_an_exercise_look_alike():
     assert len(set(names)) == len(names)
     tries = [(*residual._random_parts(), layers) for layers in (28, 3)]
     blocks = [[slip.wrong(*given) for given in tries] for slip in residual.BLOCKS]
-    assert not any(residual._close(a, b) for i, a in enumerate(blocks) for b in blocks[:i])
+    assert not any(same(a, b, CLOSE) for i, a in enumerate(blocks) for b in blocks[:i])
 
 
 def test_a_hint_is_a_sentence_and_never_a_traceback():

@@ -4,12 +4,17 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import torch
+from matplotlib.figure import Figure as Plot
 
 from glm_edu import ModelConfig, Transformer, record
 from glm_edu.figures import (
     Figure,
     attention_map,
+    choices,
+    drawing,
+    house_style,
     mask_painter,
     position_table,
     residual_norms,
@@ -39,6 +44,18 @@ def sharp(heads: int = 4, length: int = LENGTH) -> torch.Tensor:
     return (3 * torch.randn(heads, length, length)).softmax(-1)
 
 
+def plot(power: float = 2, size: tuple[float, float] = (4, 2)) -> Plot:
+    """What a chapter might draw: markers, a gap, a note, and a line that leaves the axes."""
+    with plt.rc_context(house_style()):
+        figure, axes = plt.subplots(figsize=size)
+        axes.plot([0, 1, 2], [(i / 3) ** power for i in range(3)], label="first", marker="o")
+        axes.plot([0, 1, 2], [1.5, float("nan"), 59.87654])
+        axes.text(0.1, 0.5, "the second", color=axes.lines[1].get_color())
+        axes.set(xlabel="depth", ylabel="norm", ylim=(0, 2), xticks=[0, 1, 2])
+        axes.legend()
+    return figure
+
+
 def figures() -> dict[str, Figure]:
     """Every kind by name."""
     run = poem()
@@ -53,6 +70,15 @@ def figures() -> dict[str, Figure]:
         "one clock": position_table(torch.arange(20)[None], [f"token{i}" for i in range(20)]),
         "shapes": shape_flow(seen.table()),
         "norms": residual_norms({"recorded": norms, "flat": torch.full_like(norms, 3.14159265)}),
+        "drawing": drawing(
+            plot(size=(8, 2)), alt="Two curves: the first grows, the second has a gap.", caption="**Look**"
+        ),
+        "choices": choices(
+            {f"{power} in all": plot(power) for power in (1, 2, 3)},
+            legend="power",
+            chosen="2 in all",
+            alt="Curves for three powers: the larger the power, the lower the first curve.",
+        ),
     }
 
 

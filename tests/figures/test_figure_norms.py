@@ -28,11 +28,11 @@ def test_plotly_accepts_the_figure():
 
 
 def test_families_differ_in_dash_and_marker_not_in_colour_alone():
-    names = {"a": "v1", "b": "v2", "c": "llama"}
+    names = {name: name for name in FAMILIES}
     traces = residual_norms({name: CURVES["grows"] for name in names}, families=names).data["data"]
     assert [trace["meta"]["family"] for trace in traces] == list(names.values())
-    assert len({trace["line"]["dash"] for trace in traces}) == 3
-    assert len({trace["marker"]["symbol"] for trace in traces}) == 3
+    assert len({trace["line"]["dash"] for trace in traces}) == len(FAMILIES)
+    assert len({trace["marker"]["symbol"] for trace in traces}) == len(FAMILIES)
     assert all("color" not in trace["line"] for trace in traces)  # the page gives it, light or dark
 
 

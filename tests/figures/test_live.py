@@ -200,6 +200,49 @@ def test_plotly_draws_the_curves_in_the_colours_of_the_theme(visit):
     assert values == [4, 4]
 
 
+SHOWN = "f => [...f.querySelectorAll('.glm-panel')].map(panel => panel.checkVisibility())"
+
+
+@in_browser_thread
+def test_a_choice_is_made_with_the_arrow_keys(visit):
+    figure, page = visit.figure("choices"), visit.page
+    assert figure.evaluate(SHOWN) == [False, True, False]
+    figure.get_by_label("2 in all").focus()
+    for key, shown in (("ArrowRight", 2), ("ArrowRight", 0), ("ArrowLeft", 2), ("ArrowLeft", 1)):
+        page.keyboard.press(key)
+        assert figure.evaluate(SHOWN) == [i == shown for i in range(3)]
+        assert page.evaluate("document.activeElement.checked")
+        outline = page.evaluate("getComputedStyle(document.activeElement.nextElementSibling).outlineStyle")
+        assert outline == "solid"
+    page.keyboard.press("Tab")  # the three are one stop, the picture the next
+    assert page.evaluate("document.activeElement.className") == "glm-picture"
+
+
+@in_browser_thread
+def test_a_choice_and_a_drawing_need_no_script(browser, address):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address)
+    panels = page.locator("[data-name=choices] .glm-panel")
+    for chosen in (0, 2, 1):
+        page.locator("[data-name=choices] label").nth(chosen).click()
+        assert [panel.is_visible() for panel in panels.all()] == [i == chosen for i in range(3)]
+    assert page.locator("[data-name=drawing] svg").is_visible()
+    context.close()
+
+
+@in_browser_thread
+def test_a_drawing_follows_the_theme(visit):
+    drawing = visit.figure("drawing")
+    stroke = "f => getComputedStyle(f.querySelector('path[style*=\"--g-v1\"]')).stroke"
+    fill = "f => getComputedStyle([...f.querySelectorAll('text')].at(-1)).fill"
+    colours = []
+    for theme in ("light", "dark"):
+        visit.page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+        colours.append((drawing.evaluate(stroke), drawing.evaluate(fill)))
+    assert colours == [("rgb(61, 82, 184)", "rgb(93, 99, 110)"), ("rgb(146, 164, 255)", "rgb(163, 168, 178)")]
+
+
 @in_browser_thread
 def test_the_rest_of_the_page_is_reached_by_tab(visit):
     """One stop for each control, one for each grid; the focus can be seen."""
