@@ -122,6 +122,9 @@ def test_the_page_follows_the_system_and_then_the_reader(base: str, browser: Bro
         page = visit.page
         theme = "document.documentElement.dataset.theme"
         assert page.evaluate(theme) == scheme
+        page.emulate_media(color_scheme={"light": "dark", "dark": "light"}[scheme])  # the evening comes
+        page.wait_for_function("scheme => document.documentElement.dataset.theme !== scheme", arg=scheme, timeout=WAIT)
+        page.emulate_media(color_scheme=scheme)
         button = page.get_by_role("button", name="Color mode").locator("visible=true").first
         other = {"light": "dark", "dark": "light"}[scheme]
         for _ in range(3):  # auto, light, dark

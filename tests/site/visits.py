@@ -110,6 +110,9 @@ class Visit:
         return {request.url: request.sizes()["responseBodySize"] for request in kept}
 
 
+ARRIVED = "() => document.readyState === 'complete' && !document.querySelector('meta[http-equiv=refresh]')"
+
+
 @contextmanager
 def visiting(browser: Browser, address: str, width: int = DESK, scheme: str = "light", **options) -> Iterator[Visit]:
     """A fresh visitor at ``address``: nothing stored from an earlier visit, the page loaded to its ``load`` event."""
@@ -118,6 +121,8 @@ def visiting(browser: Browser, address: str, width: int = DESK, scheme: str = "l
     visit.watch()
     try:
         visit.page.goto(address, wait_until="load")
+        if options.get("java_script_enabled", True):
+            visit.page.wait_for_function(ARRIVED, timeout=WAIT)  # the front door leads on to the landing page
         yield visit
     finally:
         context.close()
