@@ -59,7 +59,7 @@ def without_script(html: str, name: str) -> str:
 
 FRONT_DOOR = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Inside GLM</title><link rel="icon" href="_static/favicon.svg"><meta http-equiv="refresh" content="0; url={page}"></head>
+<title>Inside GLM</title><link rel="icon" href="data:,"><meta http-equiv="refresh" content="0; url={page}"></head>
 <body><main><h1><a href="{page}">Inside GLM</a></h1></main></body></html>
 """
 
