@@ -49,7 +49,7 @@ def test_unknown_ids_are_refused(directory: Path) -> None:
 
 
 def test_what_cannot_be_read_says_so(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointNotFoundError, match="has no tokenizer.json"):
+    with pytest.raises(CheckpointNotFoundError, match=r"has no tokenizer\.json"):
         load_tokenizer(tmp_path)
     (tmp_path / "ice_text.model").write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"ice_text\.model.*cannot be read yet"):
