@@ -59,7 +59,6 @@ class Seen(Mapping[str, Tensor]):
 
     def keep(self, tap: Tap, tensor: Tensor) -> None:
         """Called by the recorder as a tensor passes ``tap``."""
-        self._tensors.pop(tap.name, None)  # a second pass goes to the end, so the order is that of the last pass
         self._tensors[tap.name], self._taps[tap.name] = tensor.detach(), tap
 
     def table(self) -> list[Row]:
