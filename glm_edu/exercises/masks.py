@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from glm_edu.exercises import Answer, Slip, Verdict, judge, judge_number
+from glm_edu.exercises import NOT_YET, Answer, Slip, Verdict, judge, judge_number
 from glm_edu.model.masks import causal_mask, hide_padding, prefix_mask
 
 Keep = Bool[Tensor, " s"]
@@ -150,9 +150,14 @@ def _replace(clock: int, change: Answer) -> Answer:
 
 
 CLOCKS = (
-    Slip("the first clock stops at the wrong place",
-         "Without padding your ids are right. With padding, the answer stands further on than its [gMASK].",
+    Slip(NOT_YET,
+         "unchanged, this is the code as handed over. Without padding its ids are right. With padding, the answer "
+         "stands further on than its [gMASK].",
          _replace(0, lambda context, keep, place, right: torch.where(place >= context, context - 1, right))),
+    Slip("the first clock stops at the index of sop",
+         "Without padding, the answer stands one place after its [gMASK]; with padding, further still. Whose place "
+         "does it fill?",
+         _replace(0, lambda context, keep, place, right: torch.where(place >= context, context, right))),
     Slip("the first clock keeps counting",
          "From sop on, position stands still: the answer fills the place of [gMASK].",
          _replace(0, lambda context, keep, place, right: (keep.long().cumsum(-1) - 1).clamp(min=0))),

@@ -179,6 +179,12 @@ def stops_in_padded_row(context, keep):  # the function that the chapter asks yo
     return torch.stack([position, block_of(context, keep)])
 
 
+def stops_at_the_index_of_sop(context, keep):
+    place = torch.arange(len(keep))
+    position = torch.where(place < context, index_of(keep), context)
+    return torch.stack([position, block_of(context, keep)])
+
+
 def counts_on(context, keep):
     return torch.stack([index_of(keep), block_of(context, keep)])
 
@@ -211,7 +217,8 @@ def minus_one(context, keep):
 
 
 WRONG_CLOCKS = {
-    stops_in_padded_row: "the first clock stops at the wrong place", counts_on: "the first clock keeps counting",
+    stops_in_padded_row: "not written yet", counts_on: "the first clock keeps counting",
+    stops_at_the_index_of_sop: "the first clock stops at the index of sop",
     stands_on_sop: "one place too far", block_from_0: "block starts at 0", block_from_gmask: "block starts too early",
     swapped: "the clocks are swapped", pads_counted: "padding is counted", minus_one: "below zero",
 }  # fmt: skip
@@ -221,6 +228,12 @@ WRONG_CLOCKS = {
 def test_wrong_positions_get_the_hint_of_their_kind(answer, kind):
     verdict = check_positions(answer)
     assert (verdict.ok, verdict.kind) == (False, kind), verdict
+
+
+def test_the_code_as_handed_over_is_told_to_be_unchanged():
+    verdict = check_positions(stops_in_padded_row)
+    assert verdict.hint.startswith("unchanged, this is the code as handed over.")
+    assert "not written yet" in verdict._repr_html_() and "not right yet" not in verdict._repr_html_()
 
 
 def counted(visible):
