@@ -3,8 +3,8 @@
 from glm_edu.config import ModelConfig
 from glm_edu.errors import GLMError
 from glm_edu.generate import generate, stream
+from glm_edu.loss import next_token_loss
 from glm_edu.model.cache import ConcatenatingCache, KVCache
-from glm_edu.model.loss import next_token_loss
 from glm_edu.model.transformer import Transformer
 from glm_edu.record import record
 from glm_edu.text.tokenizer import load_tokenizer

@@ -60,6 +60,9 @@ def stream(
     """The new ids of each step, [batch], as they are made. Settings and errors as in ``generate``."""
     _check_settings(max_new_tokens, temperature, top_k, top_p)
     _check_prompt(input_ids, attention_mask)
+    if (longest := input_ids.shape[1] + max_new_tokens - 1) > (room := model.config.max_positions):
+        raise InputError(f"{max_new_tokens} new tokens need room for {longest}, and this model was made for {room}; "
+                         f"max_new_tokens may be {max(0, room + 1 - input_ids.shape[1])}.")  # fmt: skip
     pick = partial(choose, temperature=temperature, top_k=top_k, top_p=top_p, generator=generator)
     ends = torch.tensor(model.config.eos_ids if stop_ids is None else stop_ids, dtype=torch.long)
     cache = KVCache() if use_cache else None
@@ -92,7 +95,8 @@ def choose(
         raise InputError("The logits hold NaN or infinity. In float16 that is an overflow: try bfloat16 or float32.")
     if temperature == 0.0:
         return logits.argmax(-1)
-    logits = logits.float() / temperature
+    logits = logits.float()
+    logits = (logits - logits.amax(-1, keepdim=True)) / temperature  # the largest is 0: no temperature overflows
     if 0 < top_k < logits.shape[-1]:
         logits = logits.masked_fill(logits < logits.topk(top_k).values[:, -1:], -torch.inf)
     if top_p < 1.0:
@@ -108,6 +112,10 @@ def _pad_id(model: Transformer) -> int:
 
 
 def _check_settings(max_new_tokens: int, temperature: float, top_k: int, top_p: float) -> None:
+    for name, given, kind in (("max_new_tokens", max_new_tokens, int), ("temperature", temperature, float | int),
+                              ("top_k", top_k, int), ("top_p", top_p, float | int)):  # fmt: skip
+        if not isinstance(given, kind) or isinstance(given, bool):
+            raise InputError(f"{name}={given!r} should be a {'whole ' * (kind is int)}number.")
     if max_new_tokens < 0:
         raise InputError(f"max_new_tokens={max_new_tokens} must be 0 or more.")
     if not temperature >= 0.0:

@@ -44,6 +44,10 @@ def kept_tokens(ids: Ids, attention_mask: Tensor | None, cached: Bool[Tensor, "b
     if not isinstance(attention_mask, Tensor) or tuple(attention_mask.shape) != expected:
         given = _say(attention_mask)
         raise InputError(f"attention_mask should be {list(expected)} (batch, cached and new tokens), not {given}.")
+    if not bool(((attention_mask == 0) | (attention_mask == 1)).all()):
+        raise InputError(
+            "attention_mask should hold 1 (keep) and 0 (padding); a mask to be added to scores is another thing."
+        )
     return attention_mask.to(ids.device).bool()
 
 

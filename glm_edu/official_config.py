@@ -50,7 +50,10 @@ class Row:
             raise ConfigError(f"config.json: {self.key}={value!r} is not supported; it may be {_either(known)}.")
         if self.types and not (isinstance(value, self.types) and (bool in self.types or not isinstance(value, bool))):
             raise ConfigError(f"config.json: {self.key}={value!r} should be {_either(t.__name__ for t in self.types)}.")
-        return self.values[value] if self.values else self.read(value)
+        try:
+            return self.values[value] if self.values else self.read(value)
+        except OverflowError:
+            raise ConfigError(f"config.json: {self.key} is too large a number.") from None
 
     def to_official(self, config: ModelConfig) -> Any:
         """The official value of this key for ``config``."""
@@ -83,36 +86,50 @@ def _flag(key: str, field: str, default: Any = REQUIRED) -> Row:
     return Row(key, field, default, types=(bool,))
 
 
-def _id(key: str, field: str) -> Row:
-    return Row(key, field, None, types=_INT_OR_NONE)
+def _id(key: str, field: str, default: int | None = None) -> Row:
+    return Row(key, field, default, types=_INT_OR_NONE, read=lambda i: i if i is not None and i >= 0 else None)
 
 
 _RESIDUALS = {False: "pre_norm", True: "post_norm"}
 _DTYPE = {d: d for d in ("float32", "float16", "bfloat16")} | {None: "float32"}
-_EOS = Row("eos_token_id", "eos_ids", None, types=(int, list, type(None)), read=_ids, write=_one_or_list)
-_COMMON = (Row("torch_dtype", "dtype", None, values=_DTYPE), _EOS, _id("pad_token_id", "pad_id"))
+
+
+def _common(eos: Any = None, pad: int | None = None) -> tuple[Row, ...]:
+    """The rows that every layout has; the ids are the official defaults."""
+    return (
+        Row("torch_dtype", "dtype", None, values=_DTYPE),
+        Row("eos_token_id", "eos_ids", eos, types=(int, list, type(None)), read=_ids, write=_one_or_list),
+        _id("pad_token_id", "pad_id", pad),
+    )
+
+
 _PREFIX = (
     Row("pre_seq_len", "prefix_length", None, types=_INT_OR_NONE, read=lambda n: n or 0, write=lambda n: n or None),
     _flag("prefix_projection", "prefix_projection", False),
     Row("quantization_bit", default=0, only=(0, None)),
 )
-_HUGGING_FACE = (
-    _size("vocab_size", "vocab_size"),
-    _size("hidden_size", "hidden_size"),
-    _size("intermediate_size", "feedforward_size"),
-    _size("num_hidden_layers", "num_layers"),
-    _size("num_attention_heads", "num_heads"),
-    Row("num_key_value_heads", "num_kv_groups", None, types=_INT_OR_NONE),
-    Row("head_dim", "head_dim", None, types=_INT_OR_NONE),
-    _size("max_position_embeddings", "max_positions"),
-    Row("rms_norm_eps", "norm_eps", types=(float, int)),
-    Row("rope_theta", "rotary_base", 10000.0, types=(float, int), read=float),
-    Row("rope_scaling", default=None, only=(None,)),
-    Row("hidden_act", default="silu", only=("silu",)),
-    _flag("tie_word_embeddings", "tied_head", False),
-    Row("attention_dropout", "attention_dropout", 0.0, types=(float, int), read=float),
-    _id("bos_token_id", "bos_id"),
-)
+
+
+def _hugging_face(positions: int, groups: int | None, head_dim: int | None, bos: int | None) -> tuple[Row, ...]:
+    """The rows that transformers' own classes share; the arguments are their defaults."""
+    return (
+        _size("vocab_size", "vocab_size"),
+        _size("hidden_size", "hidden_size"),
+        _size("intermediate_size", "feedforward_size"),
+        _size("num_hidden_layers", "num_layers"),
+        _size("num_attention_heads", "num_heads"),
+        Row("num_key_value_heads", "num_kv_groups", groups, types=_INT_OR_NONE),
+        Row("head_dim", "head_dim", head_dim, types=_INT_OR_NONE),
+        Row("max_position_embeddings", "max_positions", positions, types=(int,)),
+        Row("rms_norm_eps", "norm_eps", types=(float, int)),
+        Row("rope_theta", "rotary_base", 10000.0, types=(float, int), read=float),
+        Row("rope_scaling", default=None, only=(None,)),
+        Row("hidden_act", default="silu", only=("silu",)),
+        _flag("tie_word_embeddings", "tied_head", False),
+        Row("attention_dropout", "attention_dropout", 0.0, types=(float, int), read=float),
+        _id("bos_token_id", "bos_id", bos),
+    )
+
 
 TABLE: dict[str, tuple[Row, ...]] = {
     "chatglm": (
@@ -129,7 +146,7 @@ TABLE: dict[str, tuple[Row, ...]] = {
         Row("bos_token_id", "bos_id", types=(int,)),
         Row("mask_token_id", "mask_id", types=(int,)),
         Row("gmask_token_id", "gmask_id", types=(int,)),
-        *_COMMON,
+        *_common(),
         *_PREFIX,
     ),
     "chatglm2": (
@@ -157,22 +174,22 @@ TABLE: dict[str, tuple[Row, ...]] = {
         Row("hidden_dropout", "hidden_dropout", 0.0, types=(float, int), read=float),
         Row("attention_dropout", "attention_dropout", 0.0, types=(float, int), read=float),
         _id("bos_token_id", "bos_id"),
-        *_COMMON,
+        *_common(),
         *_PREFIX,
     ),
     "llama": (
-        *_HUGGING_FACE,
+        *_hugging_face(positions=2048, groups=None, head_dim=None, bos=1),
         _flag("attention_bias", "query_key_value_bias", False),
         _flag("mlp_bias", "feedforward_bias", False),
         Row("pretraining_tp", default=1, only=(1,)),
         Row("rope_interleaved", default=False, only=(False,)),
-        *_COMMON,
+        *_common(eos=2),
     ),
     "glm": (
-        *_HUGGING_FACE,
-        _flag("attention_bias", "query_key_value_bias", False),
+        *_hugging_face(positions=131072, groups=2, head_dim=128, bos=None),
+        _flag("attention_bias", "query_key_value_bias", True),
         Row("partial_rotary_factor", "rotary_fraction", 0.5, types=(float, int)),
-        *_COMMON,
+        *_common(eos=[151329, 151336, 151338], pad=151329),
     ),
 }
 
@@ -263,14 +280,20 @@ def _layout(official: Mapping[str, Any]) -> str:
 def _old_spelling(official: Mapping[str, Any]) -> dict[str, Any]:
     """transformers 5 writes ``dtype`` and ``rope_parameters``; the tables speak the published 4.x names."""
     keys = dict(official)
-    if "dtype" in keys:
-        keys["torch_dtype"] = keys.pop("dtype")
+    if "dtype" in keys and keys.setdefault("torch_dtype", keys["dtype"]) != keys.pop("dtype"):
+        raise ConfigError(
+            f"config.json: dtype={official['dtype']!r} disagrees with torch_dtype={keys['torch_dtype']!r}."
+        )
     rope = keys.pop("rope_parameters", None)
     if rope is not None:
         rope = dict(rope) if isinstance(rope, Mapping) else {"rope_type": rope}
         if (kind := rope.pop("rope_type", "default")) != "default":
             raise ConfigError(f"config.json: rope_parameters.rope_type={kind!r} is not supported; it may be default.")
-        keys |= rope
+        for key, value in rope.items():
+            if key not in ("rope_theta", "partial_rotary_factor"):
+                raise ConfigError(f"config.json: unknown key rope_parameters.{key}.")
+            if keys.setdefault(key, value) != value:
+                raise ConfigError(f"config.json: {key}={keys[key]!r} disagrees with rope_parameters.{key}={value!r}.")
     return keys
 
 
@@ -305,7 +328,8 @@ def _derived(layout: str, ours: Mapping[str, Any], official: Mapping[str, Any]) 
 def _refuse_disagreement(layout: str, ours: Mapping[str, Any], left: dict[str, Any]) -> None:
     """Keys that say a second time what another key said already."""
     twice = {"chatglm2": {"vocab_size": "vocab_size", "num_hidden_layers": "num_layers"},
-             "chatglm": {"num_hidden_layers": "num_layers"}}.get(layout, {})  # fmt: skip
+             "chatglm": {"num_hidden_layers": "num_layers"},
+             "llama": {"max_sequence_length": "max_positions"}}.get(layout, {})  # fmt: skip
     for key, field in twice.items():
         value = left.pop(key, ours[field])
         if value != ours[field]:

@@ -58,8 +58,8 @@ class Seen(Mapping[str, Tensor]):
         return len(self._tensors)
 
     def keep(self, tap: Tap, tensor: Tensor) -> None:
-        """Called by the recorder as a tensor passes ``tap``."""
-        self._tensors[tap.name], self._taps[tap.name] = tensor.detach(), tap
+        """Called by the recorder as a tensor passes ``tap``. A copy: a cache writes on where its keys stood."""
+        self._tensors[tap.name], self._taps[tap.name] = tensor.detach().clone(), tap
 
     def table(self) -> list[Row]:
         """Name, axes in letters, sizes, dtype and meaning of each recorded tensor, in forward order."""
@@ -99,7 +99,7 @@ class record:  # lower case, because it reads as a verb: with record(model) as s
         self._replace = {n: new for pattern, new in (replace or {}).items() for n in self._match(pattern)}
         self._stop = set(self._match(stop_at)) if stop_at else set()
         self._seen = Seen()
-        self._before: dict[str, Callable[[Tap, Tensor], Tensor] | None] = {}
+        self._active = False
 
     def _match(self, pattern: str) -> list[str]:
         if found := [name for name in self._all if fnmatchcase(name, pattern)]:
@@ -109,21 +109,22 @@ class record:  # lower case, because it reads as a verb: with record(model) as s
         raise RecordError(f"No tensor is called {pattern!r} in this model of {layers} layers. Names: {names}.")
 
     def __enter__(self) -> Seen:
+        if self._active:
+            raise RecordError("This recording runs already; make another: with record(model) as seen.")
+        self._active = True
         for name in self._record | self._replace.keys() | self._stop:
-            self._before[name] = self._all[name].watch
-            self._all[name].watch = self._watch
+            self._all[name].watchers += (self._watch,)
         return self._seen
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        for name, before in self._before.items():
-            self._all[name].watch = before
+        self._active = False
+        for tap in self._all.values():
+            tap.watchers = tuple(watch for watch in tap.watchers if watch != self._watch)
         return isinstance(error, _StopForward) and error.args == (self,)
 
     def _watch(self, tap: Tap, tensor: Tensor) -> Tensor:
-        outer = self._before[tap.name]
-        tensor = tensor if outer is None else outer(tap, tensor)
         if tap.name in self._replace:
             tensor = self._replaced(tap, tensor)
         if tap.name in self._record or tap.name in self._stop:
@@ -134,7 +135,7 @@ class record:  # lower case, because it reads as a verb: with record(model) as s
 
     def _replaced(self, tap: Tap, tensor: Tensor) -> Tensor:
         new = self._replace[tap.name]
-        new = new(tensor) if callable(new) else new
+        new = new(tensor.clone()) if callable(new) else new  # a clone: what changes it in place changes nothing else
         if not isinstance(new, Tensor) or new.shape != tensor.shape:
             given = list(new.shape) if isinstance(new, Tensor) else type(new).__name__
             raise RecordError(f"The replacement of {tap.name} should be a tensor {list(tensor.shape)}, not {given}.")

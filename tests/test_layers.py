@@ -16,7 +16,7 @@ FLOORS = (
     ("errors",),
     ("config", "official_config", "inputs"),
     ("model",),
-    ("record", "generate"),
+    ("record", "generate", "loss"),
     ("checkpoints", "text", "training"),
     ("parity",),
     ("figures",),

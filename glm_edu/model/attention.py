@@ -1,8 +1,8 @@
 """Attention: each token asks, every visible token answers, the answers are averaged by how well they fit.
 
-Vaswani et al. 2017, section 3.2. ChatGLM-6B guards float16 against overflow: layer number c divides the query by c more
-than sqrt(d) and multiplies the float32 scores by c again ("query-key layer scaling"). In exact arithmetic c cancels. A
-score is hidden before that, so -10000 becomes -10000 * c.
+Vaswani et al. 2017, section 3.2. ChatGLM guards float16 against overflow: layer number c divides the query by c more
+than sqrt(d) and multiplies the float32 scores by c again ("query-key layer scaling"). In exact arithmetic c cancels. In
+ChatGLM-6B a score is hidden before that, so -10000 becomes -10000 * c.
 
 Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335), attention_fn and SelfAttention; (ChatGLM2-6B rev 1fd8e8d),
 CoreAttention and SelfAttention; modeling_llama.py (transformers 5.23.0), eager_attention_forward.
@@ -120,7 +120,7 @@ class SelfAttention(nn.Module):
     def _attend(self, query: Heads, key: Groups, value: Groups, mask: Mask | None) -> Heads:
         dropout = self.config.attention_dropout if self.training else 0.0
         scores, probs = self.taps["scores"], self.taps["probs"]
-        if not (self.eager or scores.watch or probs.watch):
+        if not (self.eager or scores.watchers or probs.watchers):
             return fast_attention(query, key, value, mask, dropout)
         if mask is None and query.shape[2] > 1:
             mask = causal_mask(query.shape[2], key.shape[2]).to(query.device)[None, None]  # 1 1 q k

@@ -50,7 +50,8 @@ class KVCache:
         if not self.length:
             return
         held, groups, _, head_dim = self.keys[0].shape
-        if (len(self.keys), groups, head_dim) != (config.num_layers, config.num_kv_groups, config.head_dim):
+        filled_by = (len(self.keys), groups, head_dim, self.prefix_length)
+        if filled_by != (config.num_layers, config.num_kv_groups, config.head_dim, config.prefix_length):
             raise InputError("The cache was filled by another model; begin with a fresh KVCache().")
         if held != batch:
             raise InputError(f"The cache holds a batch of {held}, input_ids one of {batch}.")
@@ -72,8 +73,13 @@ class KVCache:
         self.length += new
 
     def _write(self, store: list[Tensor], layer: int, new: New) -> Keys:
+        if self.length and store[layer].dtype != new.dtype:
+            raise InputError(f"The cache holds {store[layer].dtype}, the model is {new.dtype}; begin a fresh one.")
+        if new.requires_grad:  # autograd keeps what was read, so nothing may be written over
+            return self._concatenate(store, layer, new)
         end = self.length + new.shape[2]
-        if not self.length or end > store[layer].shape[2]:
+        frozen = store[layer].is_inference() and not torch.is_inference_mode_enabled()
+        if not self.length or frozen or end > store[layer].shape[2]:
             batch, groups, _, head_dim = new.shape
             grown = new.new_empty(batch, groups, -(-end // self.block) * self.block, head_dim)  # b g capacity d
             if self.length:
@@ -82,10 +88,13 @@ class KVCache:
         store[layer][:, :, self.length : end] = new
         return store[layer][:, :, :end]
 
+    def _concatenate(self, store: list[Tensor], layer: int, new: New) -> Keys:
+        store[layer] = torch.cat([store[layer][:, :, : self.length], new], dim=2) if self.length else new
+        return store[layer]
+
 
 class ConcatenatingCache(KVCache):
     """The slow version: every step copies the whole cache. It gives the same numbers; the book shows what it costs."""
 
     def _write(self, store: list[Tensor], layer: int, new: New) -> Keys:
-        store[layer] = torch.cat([store[layer][:, :, : self.length], new], dim=2) if self.length else new
-        return store[layer]
+        return self._concatenate(store, layer, new)

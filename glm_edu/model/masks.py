@@ -1,9 +1,9 @@
 """Masks: who may look at whom. True = visible, rows ask (queries), columns answer (keys).
 
 Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335), get_masks; (ChatGLM2-6B rev 1fd8e8d), get_masks.
-Differs: the official masks say True = hidden. Where padding leaves a row nothing to look at, ChatGLM-6B keeps the row
-hidden (its finite mask value makes that a uniform average) and ChatGLM2-6B opens it; nobody reads such a row, and no
-kept row sees one.
+Differs: the official masks say True = hidden. The row of a padded query: ChatGLM-6B hides everything from it (its
+finite mask value makes that a uniform average); ChatGLM2-6B opens it while nothing is cached, and not after. Nobody
+reads such a row, and no kept row sees one.
 """
 
 from __future__ import annotations

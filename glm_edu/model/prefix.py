@@ -1,10 +1,11 @@
-"""P-tuning v2: learned keys and values in front of every layer's own. Only they are trained.
+"""P-tuning v2: learned keys and values in front of every layer's own. Only they are meant to be trained.
 
 Liu et al. 2022. The prefix is appended along the key axis (it is not added to the keys), its keys are not rotated, and
 the positions of the tokens do not move.
 
 Official: modeling_chatglm.py (ChatGLM-6B rev 8b7d335 and ChatGLM2-6B rev 1fd8e8d), PrefixEncoder and get_prompt.
-Differs: the projection's two linears have names; the width of the projected table is ``ModelConfig.prefix_embedding``.
+Differs: nothing is frozen here (the official constructors freeze the rest: use ``requires_grad_``); the projection's
+linears have names; the width of the projected table is ``ModelConfig.prefix_embedding``.
 """
 
 from __future__ import annotations

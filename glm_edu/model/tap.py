@@ -14,11 +14,16 @@ from torch import Tensor
 class Tap:
     """One named place: its axes in the letters of the book, and what passes there, in a line."""
 
-    __slots__ = ("letters", "meaning", "name", "watch")
+    __slots__ = ("letters", "meaning", "name", "watchers")
 
     def __init__(self, name: str, letters: str, meaning: str) -> None:
         self.name, self.letters, self.meaning = name, letters, meaning
-        self.watch: Callable[[Tap, Tensor], Tensor] | None = None
+        self.watchers: tuple[Callable[[Tap, Tensor], Tensor], ...] = ()
 
     def __call__(self, tensor: Tensor) -> Tensor:
-        return tensor if self.watch is None else self.watch(self, tensor)
+        for watch in self.watchers:
+            tensor = watch(self, tensor)
+        return tensor
+
+    def __reduce__(self) -> tuple[type[Tap], tuple[str, str, str]]:
+        return Tap, (self.name, self.letters, self.meaning)  # a copy of the model is watched by nobody

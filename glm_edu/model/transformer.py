@@ -93,7 +93,7 @@ class Transformer(nn.Module):
         return F.linear(x, self.embedding.weight) if self.head is None else self.head(x)
 
     def _run(self, block: nn.Module, cached: bool, *inputs: object) -> Float[Tensor, "b s h"]:
-        if self.gradient_checkpointing and self.training and not cached:
+        if self.gradient_checkpointing and self.training and not cached and not _watched(block):
             return checkpoint(block, *inputs, use_reentrant=False)
         return block(*inputs)
 
@@ -103,7 +103,9 @@ class Transformer(nn.Module):
         """Position ids of the new tokens, and the clocks after them."""
         if given is not None:
             check_positions(given, ids, self.config)
-            return given, given[..., -1]
+            new = keep[:, -ids.shape[1] :]  # b s
+            last = new.shape[1] - 1 - new.flip(-1).int().argmax(-1)  # b   the last token that is no padding
+            return given, given[torch.arange(len(ids), device=ids.device), ..., last]
         if cache is not None and cache.tokens and cache.clocks is not None:
             return next_positions(cache.clocks, keep[:, cache.tokens :], self.config)
         if self.config.positions == "glm":
@@ -114,7 +116,7 @@ class Transformer(nn.Module):
         """Who may look at whom; None where a causal mask says it all (or a single new token sees everything)."""
         new, prefix, padded = ids.shape[1], self.config.prefix_length, not bool(keep.all())
         bidirectional = self.config.mask == "prefix" and not past
-        if not (bidirectional or padded or self.taps["mask"].watch) and (new == 1 or not (past or prefix)):
+        if not (bidirectional or padded or self.taps["mask"].watchers) and (new == 1 or not (past or prefix)):
             return None
         if bidirectional:
             mask = prefix_mask(bos_index(ids, self.config)[:, None, None], new)[:, None]  # b 1 q k
@@ -167,6 +169,11 @@ class Transformer(nn.Module):
 def _prepend(first: Pair, then: Extend | None, key: Tensor, value: Tensor) -> Pair:
     key, value = (torch.cat(both, dim=2) for both in zip(first, (key, value), strict=True))  # b g p+s d
     return (key, value) if then is None else then(key, value)
+
+
+def _watched(block: nn.Module) -> bool:
+    """Whether a recording is on. Checkpointing would run a second pass after it, and compute something else."""
+    return any(tap.watchers for part in block.modules() for tap in getattr(part, "taps", {}).values())
 
 
 def _init_weights(module: nn.Module) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from glm_edu.loss import next_token_loss
 from glm_edu.model.cache import KVCache
-from glm_edu.model.loss import next_token_loss
 from glm_edu.model.transformer import Transformer
 from glm_edu.parity.case import Case, Run
 from glm_edu.record import record, taps

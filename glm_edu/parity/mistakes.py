@@ -21,13 +21,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from glm_edu import loss
 from glm_edu.config import FAMILIES, ModelConfig
 from glm_edu.errors import InputError
+from glm_edu.loss import IGNORED_LABEL, next_token_loss
 from glm_edu.model import (
     activations,
     attention,
     feedforward,
-    loss,
     masks,
     norms,
     positions,
@@ -37,7 +38,6 @@ from glm_edu.model import (
     transformer,
 )
 from glm_edu.model.attention import attention_scores
-from glm_edu.model.loss import IGNORED_LABEL, next_token_loss
 from glm_edu.model.transformer import Transformer
 from glm_edu.parity import ladder
 

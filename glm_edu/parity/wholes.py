@@ -10,10 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from glm_edu import loss
 from glm_edu.checkpoints.fuse import fuse
 from glm_edu.checkpoints.layout import official_tensors
 from glm_edu.config import ModelConfig
-from glm_edu.model import loss, rotary, transformer
+from glm_edu.model import rotary, transformer
 from glm_edu.model.transformer import Transformer
 from glm_edu.parity.component import EXACT, Component
 from glm_edu.parity.ladder import Rung, our_name

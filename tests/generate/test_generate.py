@@ -280,10 +280,21 @@ def test_an_empty_prompt_and_a_prompt_without_bos_are_refused() -> None:
         generate(tiny("tiny-chatglm"), torch.tensor([[5, 6]]))
 
 
-def test_generation_ends_where_the_model_does() -> None:
+def test_generation_past_the_limit_is_refused_before_anything_is_computed() -> None:
     model: Transformer = tiny("tiny-llama", max_positions=5)
-    steps, made = stream(model, torch.tensor([[5, 6, 7]]), 9, stop_ids=()), 0
-    with pytest.raises(InputError, match="5 cached and 1 new tokens are more than the 5"):
-        for _ in steps:
-            made += 1
-    assert made == 3
+    prompt = torch.tensor([[5, 6, 7]])
+    with pytest.raises(InputError, match="room for 11, and this model was made for 5; max_new_tokens may be 3"):
+        stream(model, prompt, 9)
+    assert generate(model, prompt, 3, stop_ids=()).shape == (1, 6)
+
+
+def test_the_smallest_temperatures_take_the_likeliest() -> None:
+    logits = torch.tensor([[1.0, 30.0, -7.0]])
+    assert choose(logits, temperature=1e-40).item() == choose(logits).item() == 1
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("setting", [{"top_k": 5.0}, {"top_p": None}, {"temperature": "hot"}, {"max_new_tokens": 2.5}])
+def test_settings_of_another_kind_are_refused(setting: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=f"{next(iter(setting))}=.* should be a (whole )?number"):
+        generate(tiny("tiny-llama"), torch.tensor([[5]]), **setting)

@@ -1,5 +1,6 @@
 """Looking inside: every name is there, a replacement changes what follows, a stop computes no more."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -266,14 +267,14 @@ def test_afterwards_nobody_watches(ends: str) -> None:
                 raise RuntimeError
     except RuntimeError:
         assert ends == "by an exception"
-    assert all(tap.watch is None for tap in taps(model).values())
+    assert all(not tap.watchers for tap in taps(model).values())
 
 
 def test_an_exception_of_the_forward_pass_comes_through() -> None:
     model = tiny("tiny-llama")
     with pytest.raises(ValueError, match="ids 0 to 511"), record(model) as seen:
         model(torch.tensor([[999]]))
-    assert not seen and all(tap.watch is None for tap in taps(model).values())
+    assert not seen and all(not tap.watchers for tap in taps(model).values())
 
 
 def test_a_second_pass_overwrites_the_first() -> None:
@@ -292,7 +293,7 @@ def test_a_recording_can_be_used_again() -> None:
     for _ in range(2):
         with again as seen:
             model(_ids(model))
-        assert all(tap.watch is None for tap in taps(model).values())
+        assert all(not tap.watchers for tap in taps(model).values())
     assert list(seen) == ["embedding"]
 
 
@@ -335,3 +336,39 @@ def test_generation_can_be_watched() -> None:
     with record(model, "blocks.0.attention.probs") as seen:
         generate(model, _ids(model), max_new_tokens=3, stop_ids=())
     assert seen["blocks.0.attention.probs"].shape == (1, 4, 1, 8)
+
+
+def test_recordings_may_end_in_any_order() -> None:
+    model = tiny("tiny-llama")
+    first, second = record(model, "logits"), record(model, "logits")
+    one, two = first.__enter__(), second.__enter__()
+    first.__exit__(None, None, None)
+    logits = model(torch.tensor([[5, 6]]))
+    second.__exit__(None, None, None)
+    assert not one and torch.equal(two["logits"], logits)
+    assert all(not tap.watchers for tap in taps(model).values())
+
+
+def test_a_recording_runs_once_at_a_time() -> None:
+    recording = record(tiny("tiny-llama"))
+    with recording, pytest.raises(RecordError, match="runs already"):
+        recording.__enter__()
+
+
+def test_a_copy_of_a_watched_model_is_watched_by_nobody() -> None:
+    model = tiny("tiny-llama")
+    with record(model):
+        twin = copy.deepcopy(model)
+    assert all(not tap.watchers for tap in taps(twin).values()) and taps(twin).keys() == taps(model).keys()
+
+
+def test_what_a_replacement_does_in_place_stays_in_it() -> None:
+    model, ids, cache = tiny("tiny-llama"), torch.tensor([[5, 6, 7]]), KVCache()
+    model(ids, cache=cache)
+    keys = cache.keys[0].clone()
+    in_place = {"blocks.0.attention.key": lambda k: k.mul_(0), "blocks.0.input": lambda x: x.zero_()}
+    with record(model, ["embedding", "blocks.0.attention.key"], replace=in_place) as seen:
+        model(ids[:, :1], cache=cache)
+    assert torch.equal(cache.keys[0][:, :, :3], keys[:, :, :3]) and seen["embedding"].abs().min() > 0
+    model(ids[:, 1:2], cache=cache)
+    assert not seen["blocks.0.attention.key"].any()
