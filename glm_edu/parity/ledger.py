@@ -135,10 +135,10 @@ def _line(rungs: list[Rung]) -> Line:
 STYLE = """<style>
 .glm-ledger{overflow-x:auto;margin:1rem 0}
 .glm-ledger:focus-visible{outline:2px solid}
-.glm-ledger.glm-ledger table{border-collapse:collapse;margin:0;font:13.5px/1.45 var(--sans,sans-serif)}
+.glm-ledger.glm-ledger table{border-collapse:collapse;margin:0;font:12px/1.5 var(--sans,sans-serif)}
 .glm-ledger.glm-ledger caption{caption-side:top;padding:0 0 .5rem;text-align:left;color:inherit}
 .glm-ledger.glm-ledger tr{background:none!important}
-.glm-ledger.glm-ledger :is(th,td){padding:.3rem .9rem .3rem 0;border:0;border-bottom:1px solid var(--line,#8884)}
+.glm-ledger.glm-ledger :is(th,td){padding:.3rem .55rem .3rem 0;border:0;border-bottom:1px solid var(--line,#8884)}
 .glm-ledger.glm-ledger :is(th,td){text-align:left;vertical-align:top;white-space:nowrap;color:inherit;background:none}
 .glm-ledger.glm-ledger .group{padding-top:1.1rem;white-space:normal}
 .glm-ledger.glm-ledger small{font-weight:400;color:var(--soft,inherit)}
