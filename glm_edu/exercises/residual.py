@@ -31,7 +31,7 @@ LENGTHS = (
     Slip("alpha squared", "alpha is the square root of 2 * 28.", ALPHA**2 * ROOT),
     Slip("the paper's alpha", "That is the fourth root. The official code takes the square root.", 56**0.25 * ROOT),
 )
-GAINS = (
+FACTORS = (
     Slip("one move of two", "alpha leaves the residual, and it arrives at f. You counted one of the two.", ALPHA),
     Slip("added, not multiplied", "Two factors in a row multiply.", 2 * ALPHA),
     Slip("upside down", "Does f weigh more or less when alpha stands before it?", ALPHA**-2),
@@ -39,9 +39,10 @@ GAINS = (
 )
 
 
-def check_prediction(length: object, gain: object) -> Verdict:
+def check_prediction(length: object, factor: object) -> Verdict:
     """Exercise 1: the length of ``alpha * norm(x)`` in the 6B; by what factor f weighs more if alpha moves to f."""
-    for name, answer, right, slips in (("length", length, ALPHA * ROOT, LENGTHS), ("gain", gain, ALPHA**2, GAINS)):
+    numbers = (("length", length, ALPHA * ROOT, LENGTHS), ("factor", factor, ALPHA**2, FACTORS))
+    for name, answer, right, slips in numbers:
         if answer is None or answer is ...:
             return Verdict(False, NOT_YET, f"put your number in the place of the three dots: {name}.")
         if isinstance(answer, bool) or not isinstance(answer, int | float):
@@ -99,17 +100,26 @@ def _renamed(which: str, change: Callable[[int, int], str]) -> Answer:
     return wrong
 
 
-def _in_place(paper: str, layers: int) -> str:
-    if "." not in paper:
-        return our_name(paper, layers)
-    layer, part = _parts(paper)
-    return f"blocks.{layer}.{'input_norm' if part == 'attention_norm' else 'post_attention_norm'}"
+def _by_name(embedding: str, attention: str, feedforward: str) -> Answer:
+    """The mapping that never leaves the block: ``layers.i`` is ``blocks.i``, and each norm always has one name."""
 
+    def wrong(paper: str, layers: int) -> str:
+        if "." not in paper:
+            return embedding
+        layer, part = _parts(paper)
+        return f"blocks.{layer}.{attention if part == 'attention_norm' else feedforward}"
+
+    return wrong
+
+
+WHAT_IS_LEFT = "You paired layers.i with blocks.i, and the two names left over. Which norm is called first, which last?"
 
 NAMES = (
     Slip("each norm before its own sub-layer",
          "That is where a pre-norm model has them. Here it follows its sub-layer: who calls it?",
-         _in_place),
+         _by_name("blocks.0.input_norm", "input_norm", "post_attention_norm")),
+    Slip("paired name by name", WHAT_IS_LEFT, _by_name("final_norm", "input_norm", "post_attention_norm")),
+    Slip("paired name by name", WHAT_IS_LEFT, _by_name("final_norm", "post_attention_norm", "input_norm")),
     Slip("a block that is not there",
          "With L layers there is no blocks.L. What comes after the last feed-forward?",
          _renamed("feedforward_norm", lambda i, layers: f"blocks.{i + 1}.input_norm")),

@@ -99,23 +99,23 @@ def test_a_block_as_it_was_handed_over_is_not_written_yet():
 # ---- wrong answers, written as a learner would write them ----
 
 
-@pytest.mark.parametrize("length, gain, kind", [
+@pytest.mark.parametrize("length, factor, kind", [
     (64, 56, "length, alpha is not applied"),
     (7.48, 56, "length, the length of norm(x) is missing"),
     (4096 * 7.483, 56, "length, no square root"),
     (56 * 64, 56, "length, alpha squared"),
     (175, 56, "length, the paper's alpha"),
     (600, 56, "length, another number"),
-    (479, 7.48, "gain, one move of two"),
-    (479, 14.97, "gain, added, not multiplied"),
-    (479, 1 / 56, "gain, upside down"),
-    (479, 1, "gain, cancelled"),
-    (479, 50, "gain, another number"),
+    (479, 7.48, "factor, one move of two"),
+    (479, 14.97, "factor, added, not multiplied"),
+    (479, 1 / 56, "factor, upside down"),
+    (479, 1, "factor, cancelled"),
+    (479, 50, "factor, another number"),
     ("479", 56, "not a number"),
     (True, 56, "not a number"),
 ])  # fmt: skip
-def test_a_wrong_number_gets_its_hint(length, gain, kind):
-    verdict = check_prediction(length, gain)
+def test_a_wrong_number_gets_its_hint(length, factor, kind):
+    verdict = check_prediction(length, factor)
     assert not verdict.ok and verdict.kind == kind, verdict
 
 
@@ -161,6 +161,8 @@ def in_place(paper, layers):
 
 @pytest.mark.parametrize("answer, kind", [
     (in_place, "each norm before its own sub-layer"),
+    (name("blocks.{i}.input_norm", "blocks.{i}.post_attention_norm", "final_norm", end=0), "paired name by name"),
+    (name(BETWEEN, "blocks.{i}.input_norm", "final_norm", end=0), "paired name by name"),
     (name(end=0), "a block that is not there"),
     (name(feedforward="blocks.{i}.input_norm"), "the same block"),
     (counted_from_28, "the end counted from 28"),
@@ -227,5 +229,5 @@ def test_no_two_slips_of_an_exercise_look_alike():
 
 
 def test_a_hint_is_a_sentence_and_never_a_traceback():
-    slips = [*residual.LENGTHS, *residual.GAINS, *residual.NAMES, *residual.BLOCKS]
+    slips = [*residual.LENGTHS, *residual.FACTORS, *residual.NAMES, *residual.BLOCKS]
     assert all(slip.hint.rstrip()[-1] in ".?" for slip in slips)
