@@ -1,4 +1,5 @@
-"""From what the user typed to a directory on this disk: a path, or an ``owner/name`` of the Hugging Face hub.
+"""From what the user typed to a directory on this disk: a path, a model that ships with the package (``tang-glm``), or
+an ``owner/name`` of the Hugging Face hub.
 
 The hub's client resumes a cut download and verifies what it fetched. Code that lies beside the weights is not fetched.
 """
@@ -12,11 +13,12 @@ from pathlib import Path
 from glm_edu.errors import CheckpointError, CheckpointNotFoundError, InputError
 
 _SMALL_FILES = ("*.json", "*.model", "*.txt")  # config, index, tokenizer
+SHIPPED = Path(__file__).parents[1] / "pretrained"  # models that come with the package: tang-glm, tang-glm2
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 def locate(path_or_hub_id: str | PathLike[str], revision: str | None = None) -> Path:
-    """The directory of a checkpoint. A hub id is fetched first: its safetensors if it has any, else its ``.bin`` files.
+    """The directory of a checkpoint. A path wins over a name. A hub id is fetched first: its safetensors if it has any, else its ``.bin`` files.
 
     Raises:
         CheckpointNotFoundError: neither a directory nor a hub id, or the hub does not have it or cannot be reached.
@@ -30,9 +32,21 @@ def locate(path_or_hub_id: str | PathLike[str], revision: str | None = None) -> 
         return path
     if path.exists():
         raise CheckpointError(f"{path} is a file. Give the directory that holds config.json and the weights.")
+    if str(path_or_hub_id) in shipped_models():
+        if revision is not None:
+            raise InputError(f"revision={revision!r} is for a hub id; {path} ships with this package. Leave it out.")
+        return SHIPPED / path
     if not _HUB_ID.fullmatch(str(path_or_hub_id)):
-        raise CheckpointNotFoundError(f"There is no directory {path}, and it is not a hub id (owner/name) either.")
+        raise CheckpointNotFoundError(
+            f"There is no directory {path}; it is not a hub id (owner/name), and not one of the models that ship with "
+            f"this package ({', '.join(shipped_models())})."
+        )
     return _fetch(str(path_or_hub_id), revision)
+
+
+def shipped_models() -> list[str]:
+    """The names of the models that need no network."""
+    return sorted(path.name for path in SHIPPED.glob("*/"))
 
 
 def _fetch(hub_id: str, revision: str | None) -> Path:

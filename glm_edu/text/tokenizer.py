@@ -1,6 +1,7 @@
 """Tokenizers: text becomes ids, ids become text.
 
-A checkpoint directory with a ``tokenizer.json`` (LLaMA, GLM-4, SmolLM2) is read by the ``tokenizers`` library. The
+A checkpoint directory with a ``tokenizer.json`` (LLaMA, GLM-4, SmolLM2) is read by the ``tokenizers`` library, one with
+a ``vocab.txt`` (Tang GLM) is a list of characters. The
 SentencePiece files of ChatGLM-6B, 2 and 3 (``ice_text.model``, ``tokenizer.model``) have rules of their own around them
 and are refused until those are here: ids that are almost right are worse than none.
 """
@@ -14,6 +15,7 @@ from typing import Protocol, runtime_checkable
 
 from glm_edu.checkpoints.hub import locate
 from glm_edu.errors import CheckpointError, CheckpointNotFoundError, InputError
+from glm_edu.text.characters import CharacterTokenizer
 
 SENTENCEPIECE_FILES = ("ice_text.model", "tokenizer.model")
 
@@ -75,6 +77,8 @@ def load_tokenizer(path_or_hub_id: str | PathLike[str]) -> Tokenizer:
     directory = locate(path_or_hub_id)
     if (directory / "tokenizer.json").is_file():
         return JsonTokenizer(directory / "tokenizer.json")
+    if (directory / "vocab.txt").is_file():
+        return CharacterTokenizer.from_file(directory / "vocab.txt")
     if found := [name for name in SENTENCEPIECE_FILES if (directory / name).is_file()]:
         raise CheckpointError(f"{directory} has a {found[0]}: SentencePiece files cannot be read yet. Pass ids.")
-    raise CheckpointNotFoundError(f"{directory} has no tokenizer.json.")
+    raise CheckpointNotFoundError(f"{directory} has no tokenizer.json (and no vocab.txt).")
