@@ -21,6 +21,10 @@ class CheckpointNotFoundError(CheckpointError, FileNotFoundError):
     """A directory, shard or file that should be there and is not."""
 
 
+class ResultsNotFoundError(GLMError, FileNotFoundError):
+    """Stored measurements that should be there and are not."""
+
+
 class RecordError(GLMError, KeyError):
     """A tensor name that no forward pass makes, or one that was not recorded."""
 
