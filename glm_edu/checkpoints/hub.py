@@ -18,12 +18,14 @@ _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 def locate(path_or_hub_id: str | PathLike[str], revision: str | None = None) -> Path:
-    """The directory of a checkpoint. A path wins over a name. A hub id is fetched first: its safetensors if it has any, else its ``.bin`` files.
+    """The directory of a checkpoint. A directory wins over a shipped model of that name.
+
+    A hub id is fetched first: its safetensors if it has any, else its ``.bin`` files.
 
     Raises:
-        CheckpointNotFoundError: neither a directory nor a hub id, or the hub does not have it or cannot be reached.
+        CheckpointNotFoundError: no directory, shipped model or hub id, or the hub lacks it or cannot be reached.
         CheckpointError: a file where a directory is expected.
-        InputError: a revision of a local directory.
+        InputError: a revision of a local directory, or of a shipped model.
     """
     path = Path(path_or_hub_id).expanduser()
     if path.is_dir():
@@ -46,7 +48,7 @@ def locate(path_or_hub_id: str | PathLike[str], revision: str | None = None) -> 
 
 def shipped_models() -> list[str]:
     """The names of the models that need no network."""
-    return sorted(path.name for path in SHIPPED.glob("*/"))
+    return sorted(file.parent.name for file in SHIPPED.glob("*/config.json"))
 
 
 def _fetch(hub_id: str, revision: str | None) -> Path:

@@ -38,12 +38,20 @@ class CharacterTokenizer:
         if len(self.ids) < len(self.tokens):
             twice = next(token for number, token in enumerate(self.tokens) if self.ids[token] != number)
             raise CheckpointError(f"The vocabulary holds {twice!r} twice.")
-        self.unk_id, self.pad_id, self.mask_id, self.gmask_id, self.sop_id, self.eop_id = map(self.ids.get, SPECIALS)
+        specials = (self.ids[token] for token in SPECIALS)
+        self.unk_id, self.pad_id, self.mask_id, self.gmask_id, self.sop_id, self.eop_id = specials
 
     @classmethod
     def from_file(cls, file: Path) -> CharacterTokenizer:
-        """The tokenizer of a ``vocab.txt``."""
-        return cls(file.read_text(encoding="utf-8").splitlines())
+        """The tokenizer of a ``vocab.txt``.
+
+        Raises:
+            CheckpointError: the file is not UTF-8, or what it holds is no vocabulary.
+        """
+        try:
+            return cls(file.read_text(encoding="utf-8").splitlines())
+        except (UnicodeDecodeError, CheckpointError) as error:
+            raise CheckpointError(f"{file} cannot be read: {error} Copy it again from where the model was.") from error
 
     def save(self, file: Path) -> None:
         """Write ``vocab.txt``."""
@@ -67,8 +75,8 @@ class CharacterTokenizer:
         tokens = _TOKEN.findall(text)
         if not allow_unknown and (unknown := sorted({token for token in tokens if token not in self.ids})):
             raise InputError(
-                f"The vocabulary of {len(self)} characters does not have {' '.join(unknown)}. It knows simplified "
-                "characters of Tang poems, ， and 。; with allow_unknown=True others become <unk>."
+                f"The vocabulary of {len(self)} tokens does not have {', '.join(map(repr, unknown))}. Tang GLM knows "
+                "simplified characters, ， and 。; with allow_unknown=True others become <unk>."
             )
         ids = [self.ids.get(token, self.unk_id) for token in tokens]
         if add_special_tokens:

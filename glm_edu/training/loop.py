@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from glm_edu.errors import CheckpointError
+from glm_edu.errors import CheckpointError, CheckpointNotFoundError, ConfigError
 from glm_edu.loss import IGNORED_LABEL
 from glm_edu.model.transformer import Transformer
 from glm_edu.training.batches import Batch, Batches
@@ -26,14 +27,26 @@ from glm_edu.training.vocabulary import tang_tokenizer
 
 COLUMNS = ("step", "tokens", "loss", "learning_rate", "gradient_norm", "validation_mask", "validation_gmask")
 VALIDATION_POEMS = 400
+CHECKPOINT = "checkpoint.pt"
 
 
 def train(config: TrainingConfig, out: Path, progress: bool = True) -> Transformer:
     """Train, or go on from the checkpoint in ``out``; write ``log.csv`` and checkpoints there.
 
+    Args:
+        config: the network, the schedule and the seed.
+        out: a directory; made if it is not there.
+        progress: draw a progress bar.
+
+    Returns:
+        The trained network, in evaluation mode.
+
     Raises:
-        CheckpointError: ``out`` holds the checkpoint of another run.
+        CheckpointError: ``out`` is a file, or holds a checkpoint of another run, or one that cannot be read.
+        ConfigError: the loss is no number any more.
     """
+    if out.exists() and not out.is_dir():
+        raise CheckpointError(f"{out} is a file. Give a directory for the log and the checkpoints.")
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     model = initialize(Transformer(config.model)).train()
@@ -45,6 +58,7 @@ def train(config: TrainingConfig, out: Path, progress: bool = True) -> Transform
     steps = range(len(log), config.steps)
     with tqdm(steps, desc="training", unit="step", initial=len(log), total=config.steps, disable=not progress) as bar:
         for step in bar:
+            torch.manual_seed(config.seed + step)  # dropout, if there is any, goes by the step as the batches do
             log.append(train_step(model, optimizer, batches[step], config, step))
             if (step + 1) % config.validate_every == 0 or step + 1 == config.steps:
                 log[-1] |= validate(model, config)
@@ -85,10 +99,17 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 def train_step(
     model: Transformer, optimizer: torch.optim.Optimizer, batch: Batch, config: TrainingConfig, step: int
 ) -> dict[str, float | int]:
-    """One update. Returns the row of the log."""
+    """One update. Returns the row of the log: loss and norm before the update, ``tokens`` are those with a label.
+
+    Raises:
+        ConfigError: the loss is no number any more.
+    """
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(config, step)
     loss = batch_loss(model, batch, config.precision)
+    if not loss.isfinite():
+        raise ConfigError(f"The loss is {loss.item()} at step {step + 1}. Take a learning_rate below "
+                          f"{config.learning_rate}, or more warmup_steps than {config.warmup_steps}.")  # fmt: skip
     optimizer.zero_grad()
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
@@ -113,13 +134,15 @@ def batch_loss(model: Transformer, batch: Batch, precision: str = "float32") -> 
 def validate(model: Transformer, config: TrainingConfig) -> dict[str, float]:
     """Loss on fixed blanks of validation poems, for [MASK] and [gMASK]; the same blanks each time and in every run."""
     held_out = poems("validation")[:: max(1, len(poems("validation")) // VALIDATION_POEMS)]
-    losses = {}
+    training, losses = model.training, {}
+    model.eval()
     for name, share in (("validation_mask", 1.0), ("validation_gmask", 0.0)):
         batches = Batches(held_out, tang_tokenizer(), 4096, share, seed=0)
         losses[name] = _mean(
             (batch_loss(model, batch, config.precision).item(), int((batch.labels != IGNORED_LABEL).sum()))
             for batch in (batches[step] for step in range(batches.steps_per_epoch))
         )
+    model.train(training)
     return losses
 
 
@@ -129,6 +152,7 @@ def _mean(pairs: Iterator[tuple[float, int]]) -> float:
 
 
 def _fingerprint(config: TrainingConfig) -> str:
+    """What a checkpoint and the config of its run have in common."""
     return hashlib.sha256(repr(dataclasses.asdict(config)).encode()).hexdigest()
 
 
@@ -143,21 +167,35 @@ def _save(
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "log": log,
              "run": _fingerprint(config)}  # fmt: skip
     torch.save(state, out / "checkpoint.tmp")
-    os.replace(out / "checkpoint.tmp", out / "checkpoint.pt")
+    os.replace(out / "checkpoint.tmp", out / CHECKPOINT)
     if config.keep_checkpoints:
         torch.save(model.state_dict(), out / f"weights-{len(log):06d}.pt")
 
 
 def _resume(config: TrainingConfig, model: Transformer, optimizer: torch.optim.Optimizer, out: Path) -> list[dict]:
     """Fill model and optimizer from the checkpoint in ``out``, if there is one. Returns the log so far."""
-    if not (out / "checkpoint.pt").is_file():
+    if not (out / CHECKPOINT).is_file():
         return []
-    try:
-        state = torch.load(out / "checkpoint.pt", weights_only=True)
-    except Exception as error:
-        raise CheckpointError(f"{out / 'checkpoint.pt'} cannot be read: {error}. Delete it to start anew.") from error
-    if state["run"] != _fingerprint(config):
-        raise CheckpointError(f"{out} holds the checkpoint of another run. Give another --out, or delete it.")
+    state = read_checkpoint(config, out)
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     return state["log"]
+
+
+def read_checkpoint(config: TrainingConfig, out: Path) -> dict[str, Any]:
+    """The last checkpoint of a run: ``model`` and ``optimizer`` (state dicts), ``log`` (its rows) and ``run``.
+
+    Raises:
+        CheckpointNotFoundError: there is none.
+        CheckpointError: it cannot be read, or it is one of another run.
+    """
+    file = out / CHECKPOINT
+    if not file.is_file():
+        raise CheckpointNotFoundError(f"{out} has no {CHECKPOINT}. Train first: python -m glm_edu.training --help")
+    try:
+        state = torch.load(file, weights_only=True)
+    except Exception as error:  # the zip file and the pickle in it raise their own kinds
+        raise CheckpointError(f"{file} is cut or broken. Delete it and start anew, or take a copy of it.") from error
+    if not isinstance(state, dict) or state.get("run") != _fingerprint(config):
+        raise CheckpointError(f"{file} belongs to a run of another config. Give another directory, or delete it.")
+    return state

@@ -7,9 +7,12 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
+
+from glm_edu.errors import InputError
 
 Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 DATA = Path(__file__).parent / "data" / "tang_poems.tsv.xz"
 
@@ -41,5 +44,11 @@ def _all() -> tuple[Poem, ...]:
 
 
 def poems(split: Split) -> list[Poem]:
-    """The poems of one split, in the order of the collection. Needs no network."""
+    """The poems of one split, in the order of the collection. Needs no network.
+
+    Raises:
+        InputError: a split that is not there.
+    """
+    if split not in SPLITS:
+        raise InputError(f"There is no split {split!r}. There are: {', '.join(SPLITS)}.")
     return [poem for poem in _all() if poem.split == split]

@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 from pathlib import Path
 
-import torch
-
 from glm_edu.checkpoints.hub import SHIPPED
-from glm_edu.errors import CheckpointNotFoundError
+from glm_edu.errors import GLMError
 from glm_edu.model.transformer import Transformer
+from glm_edu.training.loop import read_checkpoint
 from glm_edu.training.settings import training_config
 from glm_edu.training.vocabulary import tang_tokenizer
 
@@ -24,12 +24,13 @@ def load_run(name: str, run: Path) -> Transformer:
     """The network of a run's last checkpoint, in evaluation mode.
 
     Raises:
+        ConfigError: there is no training config of that name.
         CheckpointNotFoundError: the run has no checkpoint.
+        CheckpointError: the checkpoint cannot be read, or is one of another run.
     """
-    if not (run / "checkpoint.pt").is_file():
-        raise CheckpointNotFoundError(f"{run} has no checkpoint; python -m glm_edu.training --config {name} makes it.")
-    model = Transformer(training_config(name).model)
-    model.load_state_dict(torch.load(run / "checkpoint.pt", weights_only=True)["model"])
+    config = training_config(name)
+    model = Transformer(config.model)
+    model.load_state_dict(read_checkpoint(config, run)["model"])
     return model.eval()
 
 
@@ -43,13 +44,20 @@ def publish(name: str, run: Path, directory: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Make a finished run a model that ships with the package.")
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m glm_edu.training.publish",
+        description="Make a finished run a model that ships with the package.",
+    )
     parser.add_argument("name", help="a training config, tang-glm or tang-glm2")
     parser.add_argument("--run", type=Path, help="directory of the run (default: runs/NAME)")
     parser.add_argument("--out", type=Path, help="directory to write (default: the one in the package)")
     arguments = parser.parse_args()
     directory = arguments.out or SHIPPED / arguments.name
-    publish(arguments.name, arguments.run or Path("runs") / arguments.name, directory)
+    try:
+        publish(arguments.name, arguments.run or Path("runs") / arguments.name, directory)
+    except GLMError as error:
+        sys.exit(str(error))
     print(f"{directory.name}: {(directory / 'model.safetensors').stat().st_size:,} bytes of weights")
 
 
