@@ -1,0 +1,237 @@
+"""What Tang GLM writes, measured: its form, its rhyme, and what it copied. ``python -m glm_edu.training.quality``.
+
+The first line of a quatrain of the test split, which no training has seen, is given, and [gMASK] stands for the rest.
+What the model puts there counts as generated: lines 2, 3 and 4. It is sampled as the official ``chat`` of ChatGLM-6B
+samples, and <unk> is banned. Every rate stands beside the same rate in the poems that the first lines were taken from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import count
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from glm_edu.errors import GLMError, InputError
+from glm_edu.generate import generate
+from glm_edu.model.transformer import Transformer
+from glm_edu.record import record
+from glm_edu.text.characters import CharacterTokenizer
+from glm_edu.training.bootstrap import mean_interval, percentiles, resampled
+from glm_edu.training.poems import Poem, poems
+from glm_edu.training.results import store
+from glm_edu.training.rhymes import rhymes
+from glm_edu.training.vocabulary import tang_tokenizer
+
+NEVER = -1e4  # a logit so low that it is never sampled
+MARKS = "，。，。"
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the poems are written; the defaults are those of the official ``chat`` of ChatGLM-6B."""
+
+    temperature: float = 0.95
+    top_k: int = 50
+    top_p: float = 0.7
+    seed: int = 0
+
+
+def given_poems(width: int, most: int = 200) -> list[Poem]:
+    """The first quatrains of the test split with ``width`` characters a line and a first line it can read."""
+    known = tang_tokenizer().ids
+    fitting = (poem for poem in poems("test") if poem.form == f"4x{width}" and all(c in known for c in poem.lines[0]))
+    return [poem for poem, _ in zip(fitting, range(most), strict=False)]
+
+
+def write_on(
+    model: Transformer, tokenizer: CharacterTokenizer, first_lines: Sequence[str], sampling: Sampling | None = None
+) -> list[str]:
+    """Each first line with what the model writes on, up to and with <eop>; a poem that never ends has none.
+
+    Args:
+        first_lines: lines of one length, without their punctuation.
+
+    Raises:
+        InputError: no lines, lines of several lengths, or characters that the tokenizer does not have.
+    """
+    sampling = sampling or Sampling()
+    if len({len(line) for line in first_lines}) != 1:
+        raise InputError("write_on needs at least one first line, all of one length: they are one batch.")
+    prompts = torch.tensor([tokenizer.encode(f"{line}，[gMASK]") for line in first_lines])  # b s
+    room = 5 * (len(first_lines[0]) + 1)  # three lines, and two more, so that a poem that is too long is seen
+    with record(model, names=(), replace={"logits": _without(tokenizer.unk_id)}):
+        ids = generate(
+            model, prompts, room, sampling.temperature, sampling.top_k, sampling.top_p,
+            generator=torch.Generator().manual_seed(sampling.seed),
+        )  # fmt: skip
+    new = ("".join(tokenizer.tokens[i] for i in row) for row in ids[:, prompts.shape[1] :].tolist())
+    return [f"{line}，{re.sub('(<pad>)*$', '', text)}" for line, text in zip(first_lines, new, strict=True)]
+
+
+def _without(token: int) -> Callable[[Tensor], Tensor]:
+    return lambda logits: logits.index_fill(-1, torch.tensor([token]), NEVER)
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of what was written, without punctuation and <eop>."""
+    return re.findall("[^，。]+", text.removesuffix("<eop>"))
+
+
+def form(text: str, width: int) -> dict[str, bool]:
+    """What is right about the form of a quatrain of ``width`` characters a line."""
+    lines, marks = lines_of(text), re.sub("[^，。]", "", text)
+    right = {
+        "four lines": len(lines) == 4,
+        "every line as long as the first": {len(line) for line in lines} == {width},
+        "punctuation": marks == MARKS and text.removesuffix("<eop>").endswith("。"),
+        "ended by <eop>": text.endswith("<eop>"),
+    }
+    return right | {"all of it": all(right.values())}
+
+
+def measure_form(texts: Sequence[str]) -> dict[str, Any]:
+    """The share of poems that are right in each point; a poem's first line sets its width."""
+    forms = [form(text, len(lines_of(text)[0])) for text in texts]
+    shares = {point: sum(found[point] for found in forms) / len(forms) for point in forms[0]}
+    return shares | {"interval": mean_interval(torch.tensor([float(found["all of it"]) for found in forms]))}
+
+
+def right_poems(texts: Iterable[str]) -> list[str]:
+    """Those whose form is right in every point: only they have a line 2 and a line 4 to compare."""
+    return [text for text in texts if form(text, len(lines_of(text)[0]))["all of it"]]
+
+
+def rhyme_table(texts: Sequence[str]) -> Float[Tensor, "p p"]:
+    """1 where the end of line 2 of the row's poem rhymes with the end of line 4 of the column's."""
+    ends = [(lines_of(text)[1][-1], lines_of(text)[3][-1]) for text in texts]
+    return torch.tensor([[float(rhymes(second, fourth)) for _, fourth in ends] for second, _ in ends])
+
+
+def measure_rhyme(texts: Sequence[str]) -> dict[str, Any]:
+    """How often lines 2 and 4 rhyme, beside lines 2 and 4 of different poems, over all pairs; 95 % over poems.
+
+    Raises:
+        InputError: fewer than two poems.
+    """
+    if len(texts) < 2:
+        raise InputError(f"Rhyme is compared between poems of the right form, and there are {len(texts)} of them.")
+    table = rhyme_table(texts)  # p p
+    drawn = torch.cat([torch.ones(1, len(texts)), resampled(len(texts))])  # r p   the first row: the poems as they are
+    rate = drawn @ table.diagonal() / len(texts)  # r
+    crossed = ((drawn @ table) * drawn).sum(1) - drawn.square() @ table.diagonal()  # r   not a poem with its own copy
+    control = crossed / (len(texts) ** 2 - drawn.square().sum(1))  # r
+    found: dict[str, Any] = {"poems": len(texts)}
+    for name, values in (("rate", rate), ("control", control), ("ratio", rate / control)):
+        found |= {name: values[0].item(), f"{name} interval": percentiles(values[1:])}
+    return found
+
+
+def longest_shared(texts: Sequence[str], others: Sequence[str]) -> list[int]:
+    """For each text, the length of the longest run of characters that stands in one of ``others`` too."""
+    longest, alive = [0] * len(texts), list(range(len(texts)))
+    for length in count(1):
+        known = {other[i : i + length] for other in others for i in range(len(other) - length + 1)}
+        alive = [n for n in alive if not known.isdisjoint(_runs(texts[n], length))]
+        if not alive:
+            return longest
+        for n in alive:
+            longest[n] = length
+    raise AssertionError("unreachable")
+
+
+def _runs(text: str, length: int) -> list[str]:
+    return [text[i : i + length] for i in range(len(text) - length + 1)]
+
+
+def measure_copies(texts: Sequence[str]) -> dict[str, Any]:
+    """The share of lines 2, 3, 4 that are lines of training poems, and the runs that poems share with one of them."""
+    training = poems("train")
+    lines = {line for poem in training for line in poem.lines}
+    copied = torch.tensor([[float(line in lines) for line in lines_of(text)[1:]] for text in texts])  # p 3
+    runs = longest_shared(["".join(lines_of(text)[1:]) for text in texts], ["".join(p.lines) for p in training])
+    return {
+        "lines": copied.numel(), "copied": int(copied.sum()), "share": copied.mean().item(),
+        "interval": mean_interval(copied.mean(1)), "mean run": sum(runs) / len(runs), "longest run": max(runs),
+    }  # fmt: skip
+
+
+def measure_quality(model: Transformer, sampling: Sampling | None = None, most: int = 200) -> dict[str, Any]:
+    """Write on from the first lines of up to ``most`` quatrains of each width, and measure what was written."""
+    sampling, tokenizer = sampling or Sampling(), tang_tokenizer()
+    given = {width: given_poems(width, most) for width in (5, 7)}
+    written = {w: write_on(model, tokenizer, [poem.lines[0] for poem in given[w]], sampling) for w in given}
+    texts, real = [t for w in given for t in written[w]], [f"{p.text}<eop>" for w in given for p in given[w]]
+    right = right_poems(texts)
+    return rounded({
+        "settings": asdict(sampling) | {"poems": {f"4x{w}": len(given[w]) for w in given}},
+        "form": {f"4x{w}": measure_form(written[w]) for w in given} | {"both": measure_form(texts)},
+        "rhyme": {"generated": measure_rhyme(right), "real": measure_rhyme(real)},
+        "copies": {"generated": measure_copies(right), "real": measure_copies(real)},
+        "texts": texts,
+    })  # fmt: skip
+
+
+def rounded(data: Any) -> Any:
+    """Every number of nested results to four decimals, so that stored files stay readable."""
+    if isinstance(data, dict):
+        return {key: rounded(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [rounded(value) for value in data]
+    return round(data, 4) if isinstance(data, float) else data
+
+
+def quality_table(results: dict[str, Any]) -> str:
+    """The measurements as text."""
+    settings, rhyme, copies = (results[key] for key in ("settings", "rhyme", "copies"))
+    counts = " and ".join(f"{number} {name}" for name, number in settings["poems"].items())
+    rows = [
+        f"Quatrains written on from first lines of the test split ({counts}; temperature {settings['temperature']}, "
+        f"top-k {settings['top_k']}, top-p {settings['top_p']}, seed {settings['seed']}; <unk> banned)",
+        "", f"{'form':<34}{'4x5':>9}{'4x7':>9}{'both':>9}",
+    ]  # fmt: skip
+    for point in list(results["form"]["both"])[:-1]:  # the last is the interval of the one before
+        rows.append(f"  {point:<32}" + "".join(f"{shares[point]:>9.1%}" for shares in results["form"].values()))
+    rows += ["", f"{'rhyme of lines 2 and 4':<34}{'rate':>8}  {'95 %':<15}{'control':>8}  {'95 %':<15}ratio  95 %"]
+    for name, found in rhyme.items():
+        low, high = found["ratio interval"]
+        parts = (f"{found[key]:>8.1%}  {_range(found[f'{key} interval']):<15}" for key in ("rate", "control"))
+        rows.append(f"  {name:<32}{''.join(parts)}{found['ratio']:>5.2f}  {low:.2f} to {high:.2f}")
+    rows += ["", f"{'lines that stand in training poems':<34}{'share':>8}  {'95 %':<15}{'lines':>8}  mean, longest run"]
+    for name, found in copies.items():
+        share = f"{found['share']:>8.1%}  {_range(found['interval']):<15}{found['lines']:>8}"
+        rows.append(f"  {name:<32}{share}  {found['mean run']:.1f}, {found['longest run']} characters")
+    return "\n".join(rows)
+
+
+def _range(interval: Sequence[float]) -> str:
+    return f"{interval[0]:.1%} to {interval[1]:.1%}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print, and store with ``--write``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m glm_edu.training.quality", description="Form, rhyme and copies of what Tang GLM writes."
+    )
+    parser.add_argument("--write", action="store_true", help="store the results where the book reads them")
+    wanted = parser.parse_args(arguments)
+    try:
+        results = measure_quality(Transformer.from_pretrained("tang-glm"))
+    except GLMError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(quality_table(results))
+    if wanted.write:
+        print(f"\nstored in {store('quality', results).name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
