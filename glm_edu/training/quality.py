@@ -25,9 +25,11 @@ from glm_edu.model.transformer import Transformer
 from glm_edu.record import record
 from glm_edu.text.characters import CharacterTokenizer
 from glm_edu.training.bootstrap import mean_interval, percentiles, resampled
-from glm_edu.training.poems import Poem, poems
+from glm_edu.training.held_out import held_out
+from glm_edu.training.poems import poems
 from glm_edu.training.results import store
 from glm_edu.training.rhymes import rhymes
+from glm_edu.training.rounding import rounded
 from glm_edu.training.vocabulary import tang_tokenizer
 
 NEVER = -1e4  # a logit so low that it is never sampled
@@ -42,13 +44,6 @@ class Sampling:
     top_k: int = 50
     top_p: float = 0.7
     seed: int = 0
-
-
-def given_poems(width: int, most: int = 200) -> list[Poem]:
-    """The first quatrains of the test split with ``width`` characters a line and a first line it can read."""
-    known = tang_tokenizer().ids
-    fitting = (poem for poem in poems("test") if poem.form == f"4x{width}" and all(c in known for c in poem.lines[0]))
-    return [poem for poem, _ in zip(fitting, range(most), strict=False)]
 
 
 def write_on(
@@ -166,7 +161,7 @@ def measure_copies(texts: Sequence[str]) -> dict[str, Any]:
 def measure_quality(model: Transformer, sampling: Sampling | None = None, most: int = 200) -> dict[str, Any]:
     """Write on from the first lines of up to ``most`` quatrains of each width, and measure what was written."""
     sampling, tokenizer = sampling or Sampling(), tang_tokenizer()
-    given = {width: given_poems(width, most) for width in (5, 7)}
+    given = {width: held_out(f"4x{width}", most, lines=1) for width in (5, 7)}
     written = {w: write_on(model, tokenizer, [poem.lines[0] for poem in given[w]], sampling) for w in given}
     texts, real = [t for w in given for t in written[w]], [f"{p.text}<eop>" for w in given for p in given[w]]
     right = right_poems(texts)
@@ -177,15 +172,6 @@ def measure_quality(model: Transformer, sampling: Sampling | None = None, most: 
         "copies": {"generated": measure_copies(right), "real": measure_copies(real)},
         "texts": texts,
     })  # fmt: skip
-
-
-def rounded(data: Any) -> Any:
-    """Every number of nested results to four decimals, so that stored files stay readable."""
-    if isinstance(data, dict):
-        return {key: rounded(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [rounded(value) for value in data]
-    return round(data, 4) if isinstance(data, float) else data
 
 
 def quality_table(results: dict[str, Any]) -> str:
