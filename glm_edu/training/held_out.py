@@ -14,7 +14,5 @@ def held_out(form: str, most: int, lines: int | None = None) -> list[Poem]:
         lines: look only at the first so many lines for characters that are not; None: at all.
     """
     known = tang_tokenizer().ids
-    fitting = (
-        poem for poem in poems("test") if poem.form == form and known.keys() >= set("".join(poem.lines[:lines]))
-    )
+    fitting = (poem for poem in poems("test") if poem.form == form and known.keys() >= set("".join(poem.lines[:lines])))
     return [poem for poem, _ in zip(fitting, range(most), strict=False)]
