@@ -16,7 +16,7 @@ FLOORS = (
     ("errors",),
     ("config", "official_config", "inputs"),
     ("model",),
-    ("record", "generate", "loss"),
+    ("record", "generate", "loss", "lens", "patching"),
     ("checkpoints", "text", "training"),
     ("parity",),
     ("figures",),
