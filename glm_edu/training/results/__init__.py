@@ -26,8 +26,8 @@ def load(name: str) -> dict[str, Any]:
     if not file.is_file():
         stored = ", ".join(sorted(file.stem for file in RESULTS.glob("*.json"))) or "none"
         raise ResultsNotFoundError(
-            f"There are no stored results {name!r} (stored: {stored}). glm_edu/training/README.md has the commands that "
-            "measure."
+            f"There are no stored results {name!r} (stored: {stored}). glm_edu/training/README.md has the "
+            "commands that measure."
         )
     return json.loads(file.read_text(encoding="utf-8"))
 
