@@ -1,6 +1,7 @@
 """The pictures of the book: one function each, tensors in, a Figure out. The site's ``live.js`` adds the controls."""
 
 from glm_edu.figures.attention import attention_map
+from glm_edu.figures.blanks import blank_painter
 from glm_edu.figures.drawings import choices, drawing
 from glm_edu.figures.figure import ASSETS, Figure
 from glm_edu.figures.mask import mask_painter
@@ -15,6 +16,7 @@ __all__ = [
     "RULES",
     "Figure",
     "attention_map",
+    "blank_painter",
     "choices",
     "drawing",
     "house_style",

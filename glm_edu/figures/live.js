@@ -42,6 +42,21 @@
     return [...rest.slice(0, to - 1), items[from - 1], items[from], ...rest.slice(to - 1)];
   }
 
+  /* One blank of a text, cut out and laid out like corrupt in corrupt.py. A token is an index of the text, or "mask",
+     "sop", "eop"; a label is such a token, or null for -100. */
+  function blank(length, start, size) {
+    const index = [...Array(length).keys()];
+    const answer = index.slice(start, start + size);
+    const tokens = [...index.slice(0, start), "mask", ...index.slice(start + size), "sop", ...answer, "eop"];
+    const context = length - size + 1;
+    return {
+      tokens, context,
+      positions: positions(context, tokens.length, 0, start),
+      mask: maskOf("prefix", context, tokens.length),
+      labels: tokens.map((token, i) => (i > context ? token : null)),
+    };
+  }
+
   const shade = (thousandth) => Math.round(Math.sqrt(Math.max(thousandth, 0) * 10));
 
   /* ---- small tools ---- */
@@ -240,6 +255,67 @@
     paint();
   }
 
+  function blankPainter(figure, data, words) {
+    if (!data.live) return;
+    const length = data.text.length;
+    const state = { start: data.start, size: data.length, kind: data.kind };
+    const start = slider(words.start, 0, length - 1, state.start, (value) => change({ start: value }));
+    const size = slider(words.length, 1, length, state.size, (value) => change({ size: value }));
+    const kind = choice(words.kind, ["[MASK]", "[gMASK]"].map((key) => [key, words[key]]), state.kind, (value) => change({ kind: value }));
+    const view = frame(figure, [start, size, kind], words.hint);
+    const { rows, columns } = rove(view.picture, (q, k) => { view.tell(reason(q, k)); return reason(q, k); });
+    const [parts, ...lines] = [...view.picture.querySelector("thead").rows].slice(1);
+    let now = blank(length, state.start, state.size);
+    const fits = new Map(now.tokens.map((token, i) => [token, columns[i].firstChild.className])); // each token is there once
+    const names = { sop: "<sop>", eop: "<eop>" };
+    const name = (token) => (token === "mask" ? state.kind : names[token] || data.text[token]);
+
+    function reason(q, k) {
+      const values = { q: name(now.tokens[q]), k: name(now.tokens[k]) };
+      if (now.mask[q][k]) return fill(k < now.context ? words.by_part_a : words.by_order, values);
+      return fill(q < now.context ? words.hidden_a : words.hidden_b, values);
+    }
+    function label(cell, token, ignored) {
+      cell.textContent = token === null ? ignored : name(token);
+      cell.className = token === null ? "" : "counts";
+    }
+    function paint() {
+      parts.cells[1].colSpan = now.context;
+      parts.cells[2].colSpan = now.tokens.length - now.context;
+      now.tokens.forEach((token, i) => {
+        columns[i].firstChild.textContent = name(token);
+        columns[i].firstChild.className = fits.get(token);
+        lines[0].cells[i + 1].textContent = now.positions[0][i];
+        lines[1].cells[i + 1].textContent = now.positions[1][i];
+        label(lines[2].cells[i + 1], now.labels[i], "-100");
+        label(lines[3].cells[i + 1], i + 1 < now.labels.length ? now.labels[i + 1] : null, "");
+        rows[i][0].parentNode.cells[0].firstChild.textContent = name(token);
+        rows[i].forEach((cell, k) => {
+          cell.className = now.mask[i][k] ? (k < now.context ? "ctx" : "past") : "";
+          cell.textContent = now.mask[i][k];
+          cell.removeAttribute("aria-label");
+        });
+      });
+    }
+    function change(update) {
+      Object.assign(state, update);
+      const most = length - state.start;
+      state.size = state.kind === "[gMASK]" ? most : Math.min(state.size, most);
+      start.set(state.start);
+      size.set(state.size);
+      size.element.querySelector("input").disabled = state.kind === "[gMASK]";
+      now = blank(length, state.start, state.size);
+      paint();
+      const counted = now.labels.filter((token) => token !== null).length;
+      view.describe(fill(words.read, {
+        blank: data.text.slice(state.start, state.start + state.size).join(""), start: state.start,
+        a: now.context, b: now.tokens.length - now.context, counted, ignored: now.tokens.length - counted,
+      }));
+    }
+    change({});
+    view.picture.scrollLeft = view.picture.scrollWidth; // on a phone: Part B first
+  }
+
   function positionTable(figure, data, words) {
     const length = data.tokens.length;
     const control = slider(words.upto, 1, length, length, grow);
@@ -339,6 +415,7 @@
   const KINDS = {
     attention_map: attentionMap,
     mask_painter: maskPainter,
+    blank_painter: blankPainter,
     position_table: positionTable,
     shape_flow: shapeFlow,
     plotly,
@@ -371,7 +448,7 @@
       .observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "class"] });
   }
 
-  window.glm = { mount, visible, maskOf, positions, slide };
+  window.glm = { mount, visible, maskOf, positions, slide, blank };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
 })();

@@ -12,6 +12,7 @@ from glm_edu import ModelConfig, Transformer, record
 from glm_edu.figures import (
     Figure,
     attention_map,
+    blank_painter,
     choices,
     drawing,
     house_style,
@@ -70,6 +71,7 @@ def figures() -> dict[str, Figure]:
         "one clock": position_table(torch.arange(20)[None], [f"token{i}" for i in range(20)]),
         "shapes": shape_flow(seen.table()),
         "norms": residual_norms({"recorded": norms, "flat": torch.full_like(norms, 3.14159265)}),
+        "blank": blank_painter("低头思故乡。", [(3, 2)], caption="**Notice** `label`."),
         "drawing": drawing(
             plot(size=(8, 2)), alt="Two curves: the first grows, the second has a gap.", caption="**Look**"
         ),
