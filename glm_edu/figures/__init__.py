@@ -3,7 +3,9 @@
 from glm_edu.figures.attention import attention_map
 from glm_edu.figures.blanks import blank_painter
 from glm_edu.figures.drawings import choices, drawing
+from glm_edu.figures.effects import effect_map
 from glm_edu.figures.figure import ASSETS, Figure
+from glm_edu.figures.lens import lens_table
 from glm_edu.figures.mask import mask_painter
 from glm_edu.figures.norms import residual_norms, stream_norms
 from glm_edu.figures.palette import house_style
@@ -19,7 +21,9 @@ __all__ = [
     "blank_painter",
     "choices",
     "drawing",
+    "effect_map",
     "house_style",
+    "lens_table",
     "mask_painter",
     "position_table",
     "residual_norms",

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 from glm_edu.errors import InputError
 from glm_edu.figures.figure import Figure
-from glm_edu.figures.markup import esc
+from glm_edu.figures.panels import check_choice, panel, radios
 from glm_edu.figures.svg import digest, inline_svg, plot_data
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
-
-MOST = 8  # figure.css has a rule for each
 
 
 def drawing(figure: Plot, *, alt: str, caption: str = "", title: str = "") -> Figure:
@@ -36,16 +34,13 @@ def choices(
     ``legend`` names the choice, ``chosen`` is shown first. Raises InputError for fewer than two or more than eight
     figures, an unknown ``chosen``, or what ``drawing`` refuses.
     """
-    if not 2 <= len(figures) <= MOST:
-        raise InputError(f"figures has {len(figures)} entries; a choice is from 2 to {MOST}.")
-    if chosen not in figures:
-        raise InputError(f"chosen is {chosen!r}, which figures does not have; it has {', '.join(figures)}.")
+    check_choice("figures", figures, chosen)
     for name, figure in figures.items():
         _check(f"figures[{name!r}]", figure, alt)
     words = legend + alt + caption + title
     data = {"legend": legend, "chosen": chosen, "choices": {name: plot_data(plot) for name, plot in figures.items()}}
-    picture = "".join(_panel(name, inline_svg(plot, name + words)) for name, plot in figures.items())
-    controls = _radios([*figures], legend, chosen, digest(words + picture))
+    picture = "".join(panel(name, inline_svg(plot, name + words)) for name, plot in figures.items())
+    controls = radios([*figures], legend, chosen, digest(words + picture))
     return Figure("choices", data, alt, picture, caption, title, controls)
 
 
@@ -56,16 +51,3 @@ def _check(name: str, figure: object, alt: str) -> None:
         raise InputError(f"{name} is a {type(figure).__name__}, not a matplotlib Figure. Of axes, pass axes.figure.")
     if not alt.strip():
         raise InputError("alt is empty; say what there is to see, for readers who do not see it.")
-
-
-def _panel(name: str, svg: str) -> str:
-    return f'<div class="glm-panel"><p class="glm-part">{esc(name)}</p>{svg}</div>'
-
-
-def _radios(names: list[str], legend: str, chosen: str, group: str) -> str:
-    radios = []
-    for name in names:
-        checked = " checked" if name == chosen else ""
-        radios.append(f'<label><input type="radio" name="{group}"{checked}><span>{esc(name)}</span></label>')
-    group_of_radios = f'<fieldset class="glm-choice"><legend>{esc(legend)}</legend>{"".join(radios)}</fieldset>'
-    return f'<div class="glm-controls">{group_of_radios}</div>'

@@ -108,13 +108,13 @@
   }
 
   /* Arrow keys and the pointer walk over a table's cells; one cell at a time is in the tab order. */
-  function rove(picture, textOf, onPick) {
+  function rove(picture, textOf, onPick, label = picture.getAttribute("aria-label")) {
     const table = picture.querySelector("table");
     const rows = [...table.tBodies[0].rows].map((row) => [...row.cells].slice(1));
     const columns = [...table.tHead.rows[0].cells].slice(1);
     let here = [0, 0];
     table.setAttribute("role", "grid");
-    table.setAttribute("aria-label", picture.getAttribute("aria-label"));
+    table.setAttribute("aria-label", label);
     picture.removeAttribute("tabindex");
     rows.flat().forEach((cell) => { cell.tabIndex = -1; });
     rows[0][0].tabIndex = 0;
@@ -339,6 +339,20 @@
     }
   }
 
+  /* Cells that say what they hold when they are pointed at; the choice between tables needs no script. */
+  function cellTables(figure, data, words) {
+    const label = figure.querySelector(".glm-picture").getAttribute("aria-label");
+    const view = frame(figure, [], words.hint);
+    const panels = [...view.picture.querySelectorAll(".glm-panel")];
+    (panels.length ? panels : [view.picture]).forEach((panel, i) => {
+      const cells = panel.querySelector("table").tBodies[0].rows;
+      const told = [...cells].map((row) => [...row.cells].slice(1).map((cell) => cell.title));
+      const name = Object.keys(data.tables)[i];
+      rove(panel, (q, k) => { view.tell(told[q][k]); return told[q][k]; }, null, panels.length ? name : label);
+    });
+    view.picture.removeAttribute("tabindex");
+  }
+
   function shapeFlow(figure, data, words) {
     const groupName = (group) => (/^\d+$/.test(group) ? fill(words.block, { i: group }) : words[group]);
     const part = choice(words.part, data.groups.map((group) => [group, groupName(group)]), data.rows[0].group,
@@ -418,6 +432,7 @@
     blank_painter: blankPainter,
     position_table: positionTable,
     shape_flow: shapeFlow,
+    cells: cellTables,
     plotly,
     drawing: still,
     choices: still,

@@ -127,6 +127,13 @@ WORDS = {
         "alt2": "Position counts {first} to {stop}, then stands still. Block is 0 and counts 1 to {last} from {token}.",
         "alt2_free": "Position: {positions}. Block: {blocks}.",
     },
+    "cells": {
+        "lens": "{row}, at {column}: {tokens}",
+        "interval": "{low} to {high}",
+        "hint": "Point at a cell to read it, or use the arrow keys.",
+        "alt_lens": "What the stream reads as, at {columns}. {rows}.",
+        "alt_effects": "A table of {n} rows and {m} columns. The largest: {tops}.",
+    },
     "shape_flow": {
         "part": "Part",
         "start": "start",

@@ -1,0 +1,78 @@
+"""Tables whose cells hold a word or a number and are shaded by it; one of several by choice."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from glm_edu.figures.figure import Figure, check_tokens
+from glm_edu.figures.grid import grid, token_heads, token_row
+from glm_edu.figures.markup import esc, token_label
+from glm_edu.figures.panels import check_choice, panel, radios
+from glm_edu.figures.svg import digest
+
+
+@dataclass(frozen=True)
+class Cell:
+    """``weight`` is the shade, -1 to 1, negative in the second colour; ``note`` stands small under ``text``.
+
+    ``told`` is what pointing at the cell says.
+    """
+
+    text: str
+    weight: float
+    told: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells, a list a row, with the headings of rows and columns."""
+
+    rows: Sequence[str]
+    columns: Sequence[str]
+    cells: Sequence[Sequence[Cell]]
+
+    def __post_init__(self) -> None:
+        check_tokens("rows", self.rows, len(self.cells), "row")
+        check_tokens("columns", self.columns, len(self.cells[0]), "column")
+
+
+def cell_tables(
+    tables: Mapping[str, Table], legend: str, chosen: str, alt: str, caption: str, title: str, wide: bool = False
+) -> Figure:
+    """The figure: one table, or one of several by radio buttons that need no script. ``wide`` leaves room for words."""
+    drawn = {name: _table(table, wide) for name, table in tables.items()}
+    data: dict[str, Any] = {"tables": {name: _data(table) for name, table in tables.items()}}
+    if len(tables) == 1:
+        return Figure("cells", data, alt, "".join(drawn.values()), caption, title)
+    check_choice("tables", tables, chosen)
+    picture = "".join(panel(name, html) for name, html in drawn.items())
+    controls = radios([*tables], legend, chosen, digest(alt + caption + title + picture))
+    return Figure("cells", data | {"legend": legend, "chosen": chosen}, alt, picture, caption, title, controls)
+
+
+def shown_first(tables: Mapping[str, Table], chosen: str) -> Table:
+    """The table that the alt text is about."""
+    return tables[chosen] if chosen in tables else next(iter(tables.values()))
+
+
+def _table(table: Table, wide: bool) -> str:
+    labels = [token_label(row) for row in table.rows]
+    rows = (token_row(label, "".join(map(_cell, cells))) for label, cells in zip(labels, table.cells, strict=True))
+    heads = token_heads([token_label(column) for column in table.columns])
+    return grid("glm-cells glm-wide" if wide else "glm-cells", len(table.columns), labels, heads, "".join(rows))
+
+
+def _cell(cell: Cell) -> str:
+    names = " class=neg" if cell.weight < 0 else ""
+    note = f"<small>{esc(cell.note)}</small>" if cell.note else ""
+    shade = f'style="--p:{round(100 * abs(cell.weight))}"'
+    return f'<td{names} {shade} title="{esc(cell.told)}">{esc(cell.text)}{note}</td>'
+
+
+def _data(table: Table) -> dict[str, Any]:
+    return {
+        "rows": [*table.rows], "columns": [*table.columns],
+        "text": [[cell.text for cell in cells] for cells in table.cells],
+        "weight": [[cell.weight for cell in cells] for cells in table.cells],
+    }  # fmt: skip

@@ -1,0 +1,55 @@
+"""The logit lens as a table: what the stream reads as, a row for each depth, a column for each position."""
+
+from collections.abc import Mapping, Sequence
+
+from jaxtyping import Float
+from torch import Tensor
+
+from glm_edu.figures.cells import Cell, Table, cell_tables, shown_first
+from glm_edu.figures.figure import Figure, check_finite, check_rank, check_tokens, fill
+from glm_edu.figures.markup import token_label
+
+FIRST = 3  # tokens that a cell tells of when it is pointed at
+
+
+def lens_table(
+    readings: Mapping[str, Float[Tensor, "l s v"]], rows: Sequence[str], columns: Sequence[str],
+    vocabulary: Sequence[str], *, glosses: Mapping[str, str] | None = None,
+    chosen: str = "", legend: str = "", caption: str = "", title: str = "",
+) -> Figure:  # fmt: skip
+    """The likeliest token in each cell, with its English under it; the shade is its probability.
+
+    ``readings`` holds logits, one table for each way of reading; with more than one, ``legend`` names the choice and
+    ``chosen`` is shown first. ``glosses`` gives a token's English. Raises InputError for logits that do not fit their
+    headings, or that are NaN or infinite.
+    """
+    tables = {}
+    for name, logits in readings.items():
+        check_rank(f"readings[{name!r}]", logits, "l s v", "Of logits [l b s v], draw one example: logits[:, 0].")
+        check_finite(f"readings[{name!r}]", logits)
+        check_tokens("rows", rows, logits.shape[0], "depth")
+        check_tokens("columns", columns, logits.shape[1], "position")
+        check_tokens("vocabulary", vocabulary, logits.shape[2], "vocabulary")
+        probs = logits.detach().double().softmax(-1)  # l s v
+        cells = [
+            [_cell(p, row, column, vocabulary, glosses or {}) for p, column in zip(line, columns, strict=True)]
+            for line, row in zip(probs, rows, strict=True)
+        ]
+        tables[name] = Table(rows, columns, cells)
+    return cell_tables(tables, legend, chosen, _alt(shown_first(tables, chosen)), caption, title, wide=True)
+
+
+def _cell(
+    probs: Float[Tensor, " v"], row: str, column: str, vocabulary: Sequence[str], glosses: Mapping[str, str]
+) -> Cell:
+    top = probs.topk(min(FIRST, len(vocabulary)))
+    tokens = [vocabulary[i] for i in top.indices.tolist()]
+    words = (f"{token_label(token)} {glosses.get(token, '')}".strip() for token in tokens)
+    listed = ", ".join(f"{word} {p:.2f}" for word, p in zip(words, top.values.tolist(), strict=True))
+    told = fill("cells", "lens", row=row, column=column, tokens=listed)
+    return Cell(token_label(tokens[0]), round(float(top.values[0]), 2), told, glosses.get(tokens[0], ""))
+
+
+def _alt(table: Table) -> str:
+    lines = (f"{row}: {' '.join(c.text for c in cells)}" for row, cells in zip(table.rows, table.cells, strict=True))
+    return fill("cells", "alt_lens", columns=" ".join(table.columns), rows="; ".join(lines))
