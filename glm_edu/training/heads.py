@@ -105,8 +105,15 @@ def measure_attention(
     return {kind: torch.cat(parts) for kind, parts in masses.items()}, total / tokens
 
 
-def mean_ablation(model: Transformer, layer: int, head: int, mean: Float[Tensor, " d"]) -> record:
-    """``with mean_ablation(model, layer, head, mean):`` the head says ``mean`` at every token."""
+def mean_ablation(model: Transformer, layer: int, head: int, mean: Float[Tensor, "*places d"]) -> record:
+    """``with mean_ablation(model, layer, head, mean):`` the head says ``mean``, whatever it looks at.
+
+    Args:
+        mean: one vector for every token, or one for each, [batch, seq, head_dim].
+
+    Raises:
+        InputError: a layer or head that the model does not have.
+    """
     if not (0 <= layer < model.config.num_layers and 0 <= head < model.config.num_heads):
         raise InputError(
             f"There is no head {head} in layer {layer}; layers run from 0 to {model.config.num_layers - 1}, heads from "

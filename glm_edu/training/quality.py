@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count
@@ -122,7 +123,7 @@ def measure_rhyme(texts: Sequence[str]) -> dict[str, Any]:
     drawn = torch.cat([torch.ones(1, len(texts)), resampled(len(texts))])  # r p   the first row: the poems as they are
     rate = drawn @ table.diagonal() / len(texts)  # r
     crossed = ((drawn @ table) * drawn).sum(1) - drawn.square() @ table.diagonal()  # r   not a poem with its own copy
-    control = crossed / (len(texts) ** 2 - drawn.square().sum(1))  # r
+    control = crossed / (len(texts) ** 2 - drawn.square().sum(1)).clamp(min=1)  # r
     found: dict[str, Any] = {"poems": len(texts)}
     for name, values in (("rate", rate), ("control", control), ("ratio", rate / control)):
         found |= {name: values[0].item(), f"{name} interval": percentiles(values[1:])}
@@ -131,19 +132,20 @@ def measure_rhyme(texts: Sequence[str]) -> dict[str, Any]:
 
 def longest_shared(texts: Sequence[str], others: Sequence[str]) -> list[int]:
     """For each text, the length of the longest run of characters that stands in one of ``others`` too."""
-    longest, alive = [0] * len(texts), list(range(len(texts)))
+    longest = [0] * len(texts)
+    starts = [(other, i) for other in others for i in range(len(other))]  # where runs that are shared so far begin
     for length in count(1):
-        known = {other[i : i + length] for other in others for i in range(len(other) - length + 1)}
-        alive = [n for n in alive if not known.isdisjoint(_runs(texts[n], length))]
-        if not alive:
-            return longest
-        for n in alive:
-            longest[n] = length
-    raise AssertionError("unreachable")
-
-
-def _runs(text: str, length: int) -> list[str]:
-    return [text[i : i + length] for i in range(len(text) - length + 1)]
+        owners: dict[str, list[int]] = defaultdict(list)  # run -> the texts that hold it
+        for number, text in enumerate(texts):
+            for i in range(len(text) - length + 1):
+                owners[text[i : i + length]].append(number)
+        starts = [(other, i) for other, i in starts if other[i : i + length] in owners]
+        if not starts:
+            break
+        for run in {other[i : i + length] for other, i in starts}:
+            for number in owners[run]:
+                longest[number] = length
+    return longest
 
 
 def measure_copies(texts: Sequence[str]) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 The groups are those of the New Rhymes of 2005 (中华新韵), which go by Mandarin; tones do not count. A Tang poet rhymed
 by the sounds of the seventh century. Modern finals miss some of those rhymes (斜 and 家 once rhymed) and find some that
-were none (characters that ended in -p, -t and -k now end in vowels). So the rate in real poems, not 100 %, is the most
-that a model of them can be asked for.
+were none (characters that ended in -p, -t and -k now end in vowels); and a character with several readings is given its
+commonest (还 at the end of a line is huan, and counts as hai). So the rate in real poems, not 100 %, is the most that a
+model of them can be asked for.
 """
 
 from __future__ import annotations
