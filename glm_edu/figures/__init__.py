@@ -5,6 +5,7 @@ from glm_edu.figures.blanks import blank_painter
 from glm_edu.figures.drawings import choices, drawing
 from glm_edu.figures.effects import effect_map
 from glm_edu.figures.figure import ASSETS, Figure
+from glm_edu.figures.film import attention_film
 from glm_edu.figures.lens import lens_table
 from glm_edu.figures.mask import mask_painter
 from glm_edu.figures.norms import residual_norms, stream_norms
@@ -17,6 +18,7 @@ __all__ = [
     "ASSETS",
     "RULES",
     "Figure",
+    "attention_film",
     "attention_map",
     "blank_painter",
     "choices",

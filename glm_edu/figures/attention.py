@@ -42,8 +42,9 @@ def attention_map(
         )
     thousandths = (probs.detach().double() * 1000).round().int().tolist()
     data = {"head": head, "rows": rows, "columns": columns, "thousandths": thousandths, "family": family}
-    picture = _thumbnails(thousandths, head) + _map(thousandths[head], rows, columns) + _scale()
-    alt = fill("attention_map", "alt", h=head, n=len(thousandths), links=_links(thousandths[head], rows, columns))
+    names = [fill("attention_map", "head", h=index) for index in range(len(thousandths))]
+    picture = thumbnails(thousandths, head, names) + heat(thousandths[head], rows, columns) + scale()
+    alt = fill("attention_map", "alt", h=head, n=len(thousandths), links=links(thousandths[head], rows, columns))
     return Figure("attention_map", data, alt, f'<div class="glm-{family}">{picture}</div>', caption, title)
 
 
@@ -57,7 +58,8 @@ def strongest(row: list[int]) -> int:
     return row.index(max(row))
 
 
-def _map(values: list[list[int]], rows: list[str], columns: list[str]) -> str:
+def heat(values: list[list[int]], rows: list[str], columns: list[str]) -> str:
+    """The large map of one head: a shade a weight, a dot on the strongest of each row."""
     body = "".join(token_row(row, _cells(line)) for row, line in zip(rows, values, strict=True))
     return grid("glm-heat", len(columns), rows, token_heads(columns), body)
 
@@ -67,13 +69,12 @@ def _cells(line: list[int]) -> str:
     return "".join(f'<td style="--p:{shade(p)}"{" class=top" if k == top else ""}></td>' for k, p in enumerate(line))
 
 
-def _thumbnails(heads: list[list[list[int]]], chosen: int) -> str:
-    """A small picture of each head, all of them, so that you can see which one to open."""
+def thumbnails(heads: list[list[list[int]]], chosen: int, names: Sequence[str]) -> str:
+    """A small picture of each head with its name, all of them, so that you can see which one to open."""
     thumbs = []
-    for index, values in enumerate(heads):
+    for index, (values, name) in enumerate(zip(heads, names, strict=True)):
         here = " class=now" if index == chosen else ""
-        name = esc(fill("attention_map", "head", h=index))
-        thumbs.append(f"<span{here}>{_thumbnail(values)}<small>{name}</small></span>")
+        thumbs.append(f"<span{here}>{_thumbnail(values)}<small>{esc(name)}</small></span>")
     return f'<div class="glm-heads">{"".join(thumbs)}</div>'
 
 
@@ -91,12 +92,13 @@ def _thumbnail(values: list[list[int]]) -> str:
     return f'<svg viewBox="0 0 {len(values[0])} {len(values)}" aria-hidden="true">{drawn}</svg>'
 
 
-def _scale() -> str:
+def scale() -> str:
     """The legend: a few weights and their shades."""
     steps = "".join(f'<i style="--p:{shade(p)}"></i>{p / 1000:g} ' for p in (10, 100, 300, 1000))
     return f'<p class="glm-scale">{esc(WORDS["attention_map"]["scale"])} {steps}</p>'
 
 
-def _links(values: list[list[int]], rows: list[str], columns: list[str]) -> str:
+def links(values: list[list[int]], rows: list[str], columns: list[str]) -> str:
+    """The strongest link of each row, in words."""
     tops = [(row, columns[strongest(line)], max(line) / 1000) for row, line in zip(rows, values, strict=True)]
     return ", ".join(fill("attention_map", "cell", q=q, k=k, p=f"{p:.2f}") for q, k, p in tops)

@@ -70,12 +70,17 @@
 
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
 
-  function slider(label, min, max, value, onInput) {
+  function slider(label, min, max, value, onInput, textOf = String) {
     const input = make("input", { type: "range", min, max, value, step: 1 });
-    const shown = make("span", { class: "glm-value", "aria-hidden": "true" }, String(value));
+    const shown = make("span", { class: "glm-value", "aria-hidden": "true" });
     input.addEventListener("input", () => onInput(input.valueAsNumber));
     const element = make("label", { class: "glm-slider" }, make("span", {}, label), input, shown);
-    const set = (now) => { input.value = now; shown.textContent = now; };
+    const set = (now) => {
+      input.value = now;
+      shown.textContent = textOf(now);
+      if (textOf !== String) input.setAttribute("aria-valuetext", textOf(now));
+    };
+    set(value);
     return { element, set };
   }
 
@@ -155,10 +160,10 @@
 
   /* ---- one function a picture ---- */
 
-  function attentionMap(figure, data, words) {
+  function attentionMap(figure, data, words, controls = []) {
     let head = data.head;
     let held = null;
-    const view = frame(figure, [], words.hint);
+    const view = frame(figure, controls, words.hint);
     const weight = (q, k) => data.thousandths[head][q][k] / 1000;
     const textOf = (q, k) => fill(words.cell, { q: data.rows[q], k: data.columns[k], p: weight(q, k).toFixed(weight(q, k) < 0.01 ? 3 : 2) });
     const { rows } = rove(view.picture, (q, k) => { view.tell(textOf(q, k)); return textOf(q, k); }, hold);
@@ -187,11 +192,53 @@
     heads.setAttribute("aria-label", words.heads);
     const buttons = [...heads.children].map((thumb, h) => {
       const button = make("button", { type: "button" }, ...thumb.childNodes);
-      button.addEventListener("click", () => { show(h); view.describe(fill(words.now, { h, n: data.thousandths.length })); });
+      button.addEventListener("click", () => { show(h); view.describe(fill(words.now, { h: data.heads ? data.heads[h] : h, n: data.thousandths.length })); });
       thumb.replaceWith(button);
       return button;
     });
     show(head);
+    return { picture: view.picture, repaint: () => show(head) };
+  }
+
+  /* The root of a weight in 63rds, a letter each: like unpack in shades.py, in thousandths. */
+  const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+  function unpack(heads, queries) {
+    return heads.map((text) => {
+      const values = [...text].map((letter) => Math.round(1000 * (LETTERS.indexOf(letter) / 63) ** 2));
+      const columns = values.length / queries;
+      return [...Array(queries).keys()].map((q) => values.slice(q * columns, (q + 1) * columns));
+    });
+  }
+
+  /* The paths of a thumbnail: like _thumbnail in attention.py, a square a cell. */
+  function thumbnail(svg, values) {
+    const paths = {};
+    values.forEach((line, q) => line.forEach((p, k) => {
+      const level = p && Math.ceil((shade(p) * 6) / 100);
+      paths[level] = (paths[level] || "") + `M${k} ${q}h1v1h-1z`;
+    }));
+    const drawn = Object.keys(paths).filter((level) => level > 0);
+    svg.innerHTML = drawn.map((level) => `<path class="l${level}" d="${paths[level]}"/>`).join("");
+  }
+
+  function attentionFilm(figure, data, words) {
+    const last = data.steps.length - 1;
+    const still = (i) => unpack(data.frames[i], data.rows.length);
+    const shown = { ...data, thousandths: still(last) };
+    const control = slider(words.step, 0, last, last, go, (i) => data.steps[i]);
+    const map = attentionMap(figure, shown, words, [control]);
+    const thumbs = map.picture.querySelectorAll(".glm-heads svg");
+    const said = map.picture.querySelector(".glm-said");
+
+    function go(i) {
+      control.set(i);
+      shown.thousandths = still(i);
+      map.repaint();
+      thumbs.forEach((svg, h) => thumbnail(svg, shown.thousandths[h]));
+      said.textContent = data.said[i];
+      map.picture.setAttribute("aria-label", data.said[i]);
+    }
   }
 
   function maskPainter(figure, data, words) {
@@ -428,6 +475,7 @@
 
   const KINDS = {
     attention_map: attentionMap,
+    attention_film: attentionFilm,
     mask_painter: maskPainter,
     blank_painter: blankPainter,
     position_table: positionTable,
@@ -463,7 +511,7 @@
       .observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "class"] });
   }
 
-  window.glm = { mount, visible, maskOf, positions, slide, blank };
+  window.glm = { mount, visible, maskOf, positions, slide, blank, unpack };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
 })();

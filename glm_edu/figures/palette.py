@@ -68,6 +68,16 @@ WORDS = {
         "hint": "Point at a cell, or use the arrow keys. A click or Enter keeps a row in view.",
         "alt": "Attention of head {h} of {n}: rows ask, columns answer, darker is more. Strongest by row: {links}.",
     },
+    "attention_film": {
+        "heads": "Heads",
+        "step": "Training step",
+        "scale": "weight",
+        "cell": "{q} → {k}: {p}",
+        "now": "Head {h} of {n}: rows ask, columns answer.",
+        "hint": "Point at a cell, or use the arrow keys. A click or Enter keeps a row in view.",
+        "alt": "Attention of head {h}, one of {n}, at {last}, the last of the steps from {first}. {said} "
+        "Strongest by row: {links}.",
+    },
     "mask_painter": {
         "position": "position",
         "block": "block",

@@ -76,6 +76,11 @@ CONFIGS: dict[str, TrainingConfig] = {
         steps=120, batch_tokens=1024, poems=2000, learning_rate=4e-3, warmup_steps=20,
         validate_every=60, checkpoint_every=60,
     ),
+    "live": TrainingConfig(  # chapter 12 trains it while you wait
+        model=replace(TANG_GLM, num_layers=2, alpha_layers=2, feedforward_size=256),
+        steps=320, batch_tokens=1024, learning_rate=2e-3, warmup_steps=40,
+        validate_every=160, checkpoint_every=20, keep_checkpoints=True,
+    ),
 }  # fmt: skip
 
 

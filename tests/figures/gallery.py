@@ -11,6 +11,7 @@ from matplotlib.figure import Figure as Plot
 from glm_edu import ModelConfig, Transformer, record
 from glm_edu.figures import (
     Figure,
+    attention_film,
     attention_map,
     blank_painter,
     choices,
@@ -45,6 +46,13 @@ def sharp(heads: int = 4, length: int = LENGTH) -> torch.Tensor:
     return (3 * torch.randn(heads, length, length)).softmax(-1)
 
 
+def film() -> Figure:
+    """Three steps of two heads, each sharper than the one before."""
+    frames = [(step * torch.log(sharp(2))).softmax(-1) for step in (0.2, 0.5, 1.0)]
+    said = [f"at {step} it says {step + 1}" for step in (0, 20, 40)]
+    return attention_film(frames, [0, 20, 40], TOKENS, said, heads=["0.0", "0.1"], head=1, caption="**Notice**")
+
+
 def plot(power: float = 2, size: tuple[float, float] = (4, 2)) -> Plot:
     """What a chapter might draw: markers, a gap, a note, and a line that leaves the axes."""
     with plt.rc_context(house_style()):
@@ -67,6 +75,7 @@ def figures() -> dict[str, Figure]:
         "mask": mask_painter(mask, TOKENS, positions, mistakes=["sop_joins_prefix"], caption="**Notice** `sop`."),
         "padded": mask_painter(*padded(), context=4, pads=2),
         "attention": attention_map(sharp(), TOKENS, title="Block 0", caption="Head 0."),
+        "film": film(),
         "positions": position_table(positions, TOKENS),
         "one clock": position_table(torch.arange(20)[None], [f"token{i}" for i in range(20)]),
         "shapes": shape_flow(seen.table()),
