@@ -37,8 +37,8 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         if self.kind in ("right", NOT_YET):
-            return proof([ProofRow(self.ok, self.hint, "", self.kind)]).html
-        return proof([ProofRow(self.ok, repr(self), "", "not right yet")]).html
+            return proof([ProofRow(self.ok or None, self.hint, "", self.kind)]).html
+        return proof([ProofRow(False, repr(self), "", "not right yet")]).html
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/html": self._repr_html_(), "text/plain": repr(self)}

@@ -66,9 +66,9 @@ def fast_attention(query: Heads, key: Groups, value: Groups, mask: Mask | None, 
     """The same average from PyTorch's fused kernel, which keeps no maps. No mask: causal, or one query sees all."""
     heads, groups, queries = query.shape[1], key.shape[1], query.shape[2]
     if queries == 1 and mask is None:  # the heads of a group are queries to the same keys: nothing is expanded
-        folded = rearrange(query, "b (g r) 1 d -> b g r d", g=groups)
-        out = F.scaled_dot_product_attention(folded, key, value, dropout_p=dropout)  # b g r d
-        return rearrange(out, "b g r d -> b (g r) 1 d")
+        folded = rearrange(query, "b (g share) 1 d -> b g share d", g=groups)  # b g n/g d
+        out = F.scaled_dot_product_attention(folded, key, value, dropout_p=dropout)  # b g n/g d
+        return rearrange(out, "b g share d -> b (g share) 1 d")
     return F.scaled_dot_product_attention(
         query, expand_groups(key, heads), expand_groups(value, heads),
         attn_mask=mask, dropout_p=dropout, is_causal=mask is None,

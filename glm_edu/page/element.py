@@ -28,7 +28,7 @@ class Element:
         return f"{self.name}: {self.summary}"
 
 
-def style(name: str) -> str:
-    """The style element that a page element of class ``name`` carries: its section of ``page.css`` and its colours."""
-    css = rules(SHEET, (name,))
+def style(name: str, *more: str) -> str:
+    """The style element that a page element of class ``name`` carries: its sections of ``page.css`` and its colours."""
+    css = rules(SHEET, (name, *more))
     return f"<style>{tokens_css(f'.{name}', css)}{css}</style>"

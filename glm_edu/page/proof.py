@@ -10,9 +10,12 @@ from glm_edu.page.element import Element, style
 
 @dataclass(frozen=True)
 class ProofRow:
-    """One comparison. ``what`` may hold `code`; ``verdict`` replaces the word, as in "caught" for a planted mistake."""
+    """One comparison. ``what`` may hold `code`; ``verdict`` replaces the word, as in "caught" for a planted mistake.
 
-    ok: bool
+    ``ok`` is None where there is nothing to compare yet; such a row has no colour of right or wrong.
+    """
+
+    ok: bool | None
     what: str
     figure: str
     verdict: str = ""
@@ -20,7 +23,7 @@ class ProofRow:
     @property
     def word(self) -> str:
         """The verdict in a word: never colour alone."""
-        return self.verdict or ("equal" if self.ok else "differs")
+        return self.verdict or {True: "equal", False: "differs", None: "open"}[self.ok]
 
 
 def proof(rows: Sequence[ProofRow]) -> Element:
@@ -29,10 +32,11 @@ def proof(rows: Sequence[ProofRow]) -> Element:
         raise InputError("proof() has no rows; a proof row needs at least one comparison.")
     items = "".join(_item(row) for row in rows)
     summary = "; ".join(f"{row.word}, {plain(row.what)}, {row.figure}" for row in rows)
-    html = f'<div class="glm-proof">{style("glm-proof")}<ul class="glm-rows">{items}</ul></div>'
+    sections = ["glm-proof", *["glm-open"] * any(row.ok is None for row in rows)]
+    html = f'<div class="glm-proof">{style(*sections)}<ul class="glm-rows">{items}</ul></div>'
     return Element("glm-proof", summary, html)
 
 
 def _item(row: ProofRow) -> str:
-    mark = "ok" if row.ok else "no"
+    mark = {True: "ok", False: "no", None: "open"}[row.ok]
     return f'<li><b class="{mark}">{esc(row.word)}</b><span>{rich(row.what)}</span><code>{esc(row.figure)}</code></li>'

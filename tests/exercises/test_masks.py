@@ -310,8 +310,8 @@ def test_a_verdict_is_safe_to_show_whatever_the_learner_wrote():
     assert shown["text/plain"] == "it stops with an error: ValueError: <script>alert(1)</script>"
 
 
-@pytest.mark.parametrize("cells, colour", [(65, 'class="ok"'), (66, 'class="no"'), (..., 'class="no"')])
-def test_a_verdict_is_green_only_where_it_is_right(cells, colour):
+@pytest.mark.parametrize("cells, colour", [(65, 'class="ok"'), (66, 'class="no"'), (..., 'class="open"')])
+def test_a_verdict_is_green_where_it_is_right_and_red_where_it_is_wrong(cells, colour):
     verdict = check_cells(cells)
     assert colour in verdict._repr_html_() and verdict.hint in verdict._repr_html_()
 

@@ -14,10 +14,11 @@ ROWS = [
     ProofRow(False, "with `key <= context`: <b>sop</b>", "logits move by 0.9"),
     ProofRow(True, "a planted mistake", "1 of 1", verdict="caught"),
 ]
+OPEN = ProofRow(None, "write the body of the function", "", verdict="not written yet")
 ELEMENTS = {
     "glm-listing": lambda: listing(prefix_mask, highlight=["key <= query"]),
     "glm-map": lambda: model_map("mask", tensors_in="`scores` b n q k", tensors_out="`probs` b n q k"),
-    "glm-proof": lambda: proof(ROWS),
+    "glm-proof": lambda: proof([*ROWS, OPEN]),
 }
 
 
@@ -90,6 +91,13 @@ def test_proof_gives_verdict_in_words():
     assert "<code>chatglm1_gmask</code>" in markup
     assert "<code>key &lt;= context</code>: &lt;b&gt;sop&lt;/b&gt;" in markup
     assert "equal, mask of chatglm1_gmask, every row, 0 of 169 cells differ" in repr(proof(ROWS))
+
+
+def test_what_is_open_is_neither_green_nor_red():
+    markup = proof([OPEN]).html
+    assert '<b class="open">not written yet</b>' in markup and "b.open{color:var(--g-soft)}" in markup
+    assert ProofRow(None, "", "").word == "open"
+    assert "open" not in proof(ROWS).html  # and nobody else carries its rule
 
 
 def test_proof_of_nothing_is_refused():
