@@ -4,5 +4,6 @@ from glm_edu.page.element import Element
 from glm_edu.page.listing import listing
 from glm_edu.page.model_map import BOXES, model_map
 from glm_edu.page.proof import ProofRow, proof
+from glm_edu.page.table import table
 
-__all__ = ["BOXES", "Element", "ProofRow", "listing", "model_map", "proof"]
+__all__ = ["BOXES", "Element", "ProofRow", "listing", "model_map", "proof", "table"]

@@ -7,7 +7,7 @@ import pytest
 
 from glm_edu.errors import GLMError
 from glm_edu.model.masks import prefix_mask
-from glm_edu.page import BOXES, ProofRow, listing, model_map, proof
+from glm_edu.page import BOXES, ProofRow, listing, model_map, proof, table
 
 ROWS = [
     ProofRow(True, "mask of `chatglm1_gmask`, every row", "0 of 169 cells differ"),
@@ -19,6 +19,7 @@ ELEMENTS = {
     "glm-listing": lambda: listing(prefix_mask, highlight=["key <= query"]),
     "glm-map": lambda: model_map("mask", tensors_in="`scores` b n q k", tensors_out="`probs` b n q k"),
     "glm-proof": lambda: proof([*ROWS, OPEN]),
+    "glm-table": lambda: table(["row", "nats"], [["**uniform**", "8.01 <b>"]], "`what` to notice", lit=["**uniform**"]),
 }
 
 
