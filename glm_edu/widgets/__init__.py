@@ -1,8 +1,9 @@
 """The pictures of ``glm_edu.figures`` with controls, for a live kernel: each change runs the model again."""
 
 from glm_edu.widgets.attention import explore_attention
+from glm_edu.widgets.blanks import explore_blank
 from glm_edu.widgets.explorer import Explorer
 from glm_edu.widgets.mask import explore_mask
 from glm_edu.widgets.residual import explore_residual
 
-__all__ = ["Explorer", "explore_attention", "explore_mask", "explore_residual"]
+__all__ = ["Explorer", "explore_attention", "explore_blank", "explore_mask", "explore_residual"]

@@ -7,8 +7,8 @@ import torch
 
 from glm_edu import ModelConfig, Transformer, record
 from glm_edu.errors import GLMError
-from glm_edu.figures import rule_mask, rule_positions
-from glm_edu.widgets import explore_attention, explore_mask, explore_residual
+from glm_edu.figures import blank_painter, rule_mask, rule_positions
+from glm_edu.widgets import explore_attention, explore_blank, explore_mask, explore_residual
 
 TOKENS = [*"白日依山尽，", "[M]", "sop", *"黄河入海流"]
 
@@ -38,6 +38,23 @@ def test_the_controls_stand_above_the_picture():
 def test_a_context_without_room_is_refused(context):
     with pytest.raises(GLMError, match="from 1 to 12"):
         explore_mask(TOKENS, context)
+
+
+def test_a_blank_moves_and_becomes_the_rest():
+    box = explore_blank("低头思故乡。", 3, 2)
+    assert box.figure.data == blank_painter("低头思故乡。", [(3, 2)]).data
+    box.controls["start"].value = 5  # one is left
+    assert box.figure.data == blank_painter("低头思故乡。", [(5, 1)]).data
+    box.controls["start"].value = 1
+    box.controls["kind"].value = "[gMASK]"
+    assert box.figure.data == blank_painter("低头思故乡。", [(1, 5)], "[gMASK]").data
+    assert box.picture.value == box.figure.html
+
+
+@pytest.mark.parametrize(("start", "length"), [(-1, 1), (6, 1), (4, 3), (0, 0)])
+def test_a_blank_without_room_is_refused(start, length):
+    with pytest.raises(GLMError, match="does not fit a text of 6"):
+        explore_blank("低头思故乡。", start, length)
 
 
 @pytest.fixture
