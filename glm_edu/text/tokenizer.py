@@ -1,9 +1,9 @@
 """Tokenizers: text becomes ids, ids become text.
 
 A checkpoint directory with a ``tokenizer.json`` (LLaMA, GLM-4, SmolLM2) is read by the ``tokenizers`` library, one with
-a ``vocab.txt`` (Tang GLM) is a list of characters. The
-SentencePiece files of ChatGLM-6B, 2 and 3 (``ice_text.model``, ``tokenizer.model``) have rules of their own around them
-and are refused until those are here: ids that are almost right are worse than none.
+a ``vocab.txt`` (Tang GLM) is a list of characters. The SentencePiece files of ChatGLM-6B, 2 and 3 (``ice_text.model``,
+``tokenizer.model``) have rules of their own around them and are refused until those are here: ids that are almost right
+are worse than none.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class JsonTokenizer:
 
 
 def load_tokenizer(path_or_hub_id: str | PathLike[str]) -> Tokenizer:
-    """The tokenizer of a checkpoint directory or hub id.
+    """The tokenizer of a checkpoint directory, of a model that ships with the package ("tang-glm"), or of a hub id.
 
     Raises:
         CheckpointNotFoundError: no such directory, or no tokenizer in it.

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from glm_edu import load_tokenizer
 from glm_edu.errors import CheckpointError, CheckpointNotFoundError, InputError
+from glm_edu.text.tokenizer import JsonTokenizer
 
 
 @pytest.fixture
@@ -48,8 +49,13 @@ def test_unknown_ids_are_refused(directory: Path) -> None:
         load_tokenizer(directory).decode([1, 257])
 
 
+def test_a_tokenizer_json_comes_before_a_list_of_characters(directory: Path) -> None:
+    (directory / "vocab.txt").write_text("<unk>\n")
+    assert isinstance(load_tokenizer(directory), JsonTokenizer)
+
+
 def test_what_cannot_be_read_says_so(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointNotFoundError, match=r"has no tokenizer\.json"):
+    with pytest.raises(CheckpointNotFoundError, match=r"has no tokenizer\.json \(and no vocab\.txt\)"):
         load_tokenizer(tmp_path)
     (tmp_path / "ice_text.model").write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"ice_text\.model.*cannot be read yet"):
