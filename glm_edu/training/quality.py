@@ -1,8 +1,10 @@
 """What Tang GLM writes, measured: its form, its rhyme, and what it copied. ``python -m glm_edu.training.quality``.
 
 The first line of a quatrain of the test split, which no training has seen, is given, and [gMASK] stands for the rest.
-What the model puts there counts as generated: lines 2, 3 and 4. It is sampled as the official ``chat`` of ChatGLM-6B
-samples, and <unk> is banned. Every rate stands beside the same rate in the poems that the first lines were taken from.
+What the model puts there counts as generated, from line 2 on. Nothing in the prompt says how many lines there should
+be, and the model was trained on poems of four and of eight, so either is right. It is sampled as the official ``chat``
+of ChatGLM-6B samples, and <unk> is banned. Every rate stands beside the same rate in the poems that the first lines
+were taken from.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ from glm_edu.training.rounding import rounded
 from glm_edu.training.vocabulary import tang_tokenizer
 
 NEVER = -1e4  # a logit so low that it is never sampled
-MARKS = "，。，。"
+COUPLETS = (2, 4)  # of the forms that Tang GLM has seen
+POINTS = ("four lines or eight", "every line as long as the first", "punctuation", "ended by <eop>", "all of it")
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def write_on(
     if len({len(line) for line in first_lines}) != 1:
         raise InputError("write_on needs at least one first line, all of one length: they are one batch.")
     prompts = torch.tensor([tokenizer.encode(f"{line}，[gMASK]") for line in first_lines])  # b s
-    room = 5 * (len(first_lines[0]) + 1)  # three lines, and two more, so that a poem that is too long is seen
+    room = 9 * (len(first_lines[0]) + 1)  # seven lines, and two more, so that a poem that is too long is seen
     with record(model, names=(), replace={"logits": _without(tokenizer.unk_id)}):
         ids = generate(
             model, prompts, room, sampling.temperature, sampling.top_k, sampling.top_p,
@@ -82,22 +85,29 @@ def lines_of(text: str) -> list[str]:
 
 
 def form(text: str, width: int) -> dict[str, bool]:
-    """What is right about the form of a quatrain of ``width`` characters a line."""
-    lines, marks = lines_of(text), re.sub("[^，。]", "", text)
-    right = {
-        "four lines": len(lines) == 4,
-        "every line as long as the first": {len(line) for line in lines} == {width},
-        "punctuation": marks == MARKS and text.removesuffix("<eop>").endswith("。"),
-        "ended by <eop>": text.endswith("<eop>"),
-    }
-    return right | {"all of it": all(right.values())}
+    """What is right about the form of a poem of ``width`` characters a line."""
+    lines, marks, body = lines_of(text), re.sub("[^，。]", "", text), text.removesuffix("<eop>")
+    right = (
+        len(lines) in [2 * couplets for couplets in COUPLETS],
+        {len(line) for line in lines} == {width},
+        marks in ["，。" * couplets for couplets in COUPLETS] and body.endswith("。"),
+        text.endswith("<eop>"),
+    )
+    return dict(zip(POINTS, (*right, all(right)), strict=True))
 
 
 def measure_form(texts: Sequence[str]) -> dict[str, Any]:
-    """The share of poems that are right in each point; a poem's first line sets its width."""
+    """The share of poems that are right in each point, and of those in all that are quatrains; 95 % over poems.
+
+    A poem's first line sets its width.
+    """
     forms = [form(text, len(lines_of(text)[0])) for text in texts]
     shares = {point: sum(found[point] for found in forms) / len(forms) for point in forms[0]}
-    return shares | {"interval": mean_interval(torch.tensor([float(found["all of it"]) for found in forms]))}
+    right = right_poems(texts)
+    return shares | {
+        "interval": mean_interval(torch.tensor([float(found["all of it"]) for found in forms])),
+        "quatrains": sum(len(lines_of(text)) == 4 for text in right) / max(1, len(right)),
+    }
 
 
 def right_poems(texts: Iterable[str]) -> list[str]:
@@ -149,14 +159,17 @@ def longest_shared(texts: Sequence[str], others: Sequence[str]) -> list[int]:
 
 
 def measure_copies(texts: Sequence[str]) -> dict[str, Any]:
-    """The share of lines 2, 3, 4 that are lines of training poems, and the runs that poems share with one of them."""
+    """The share of lines after the first that are lines of training poems, and the runs that poems share with them."""
     training = poems("train")
     lines = {line for poem in training for line in poem.lines}
-    copied = torch.tensor([[float(line in lines) for line in lines_of(text)[1:]] for text in texts])  # p 3
+    written = torch.tensor([float(len(lines_of(text)) - 1) for text in texts])  # p
+    copied = torch.tensor([float(sum(line in lines for line in lines_of(text)[1:])) for text in texts])  # p
+    drawn = resampled(len(texts))  # r p
     runs = longest_shared(["".join(lines_of(text)[1:]) for text in texts], ["".join(p.lines) for p in training])
     return {
-        "lines": copied.numel(), "copied": int(copied.sum()), "share": copied.mean().item(),
-        "interval": mean_interval(copied.mean(1)), "mean run": sum(runs) / len(runs), "longest run": max(runs),
+        "lines": int(written.sum()), "copied": int(copied.sum()), "share": (copied.sum() / written.sum()).item(),
+        "interval": percentiles((drawn @ copied) / (drawn @ written)),
+        "mean run": sum(runs) / len(runs), "longest run": max(runs),
     }  # fmt: skip
 
 
@@ -181,12 +194,15 @@ def quality_table(results: dict[str, Any]) -> str:
     settings, rhyme, copies = (results[key] for key in ("settings", "rhyme", "copies"))
     counts = " and ".join(f"{number} {name}" for name, number in settings["poems"].items())
     rows = [
-        f"Quatrains written on from first lines of the test split ({counts}; temperature {settings['temperature']}, "
+        f"Poems written on from first lines of test quatrains ({counts}; temperature {settings['temperature']}, "
         f"top-k {settings['top_k']}, top-p {settings['top_p']}, seed {settings['seed']}; <unk> banned)",
         "", f"{'form':<34}{'4x5':>9}{'4x7':>9}{'both':>9}",
     ]  # fmt: skip
-    for point in list(results["form"]["both"])[:-1]:  # the last is the interval of the one before
+    for point in POINTS:
         rows.append(f"  {point:<32}" + "".join(f"{shares[point]:>9.1%}" for shares in results["form"].values()))
+    rows[-1] += f"   95 % {_range(results['form']['both']['interval'])}"
+    quatrains = (f"{shares['quatrains']:>9.1%}" for shares in results["form"].values())
+    rows.append(f"  {'quatrains among these':<32}{''.join(quatrains)}")
     rows += ["", f"{'rhyme of lines 2 and 4':<34}{'rate':>8}  {'95 %':<15}{'control':>8}  {'95 %':<15}ratio  95 %"]
     for name, found in rhyme.items():
         low, high = found["ratio interval"]

@@ -22,6 +22,7 @@ from glm_edu.training.bootstrap import mean_interval, percentiles, resampled
 from glm_edu.training.held_out import held_out
 from glm_edu.training.poems import poems
 from glm_edu.training.quality import (
+    POINTS,
     Sampling,
     form,
     lines_of,
@@ -43,7 +44,6 @@ NIGHT = "床前看月光，疑是地上霜。举头望山月，低头思故乡�
 STORKS = "白日依山尽，黄河入海流。欲穷千里目，更上一层楼。<eop>"  # 流 楼
 SPRING = "春眠不觉晓，处处闻啼鸟。夜来风雨声，花落知多少。<eop>"  # 晓 鸟 少
 CROSSED = "床前看月光，疑是地上霜。欲穷千里目，更上一层楼。<eop>"  # 霜 楼
-POINTS = ["four lines", "every line as long as the first", "punctuation", "ended by <eop>"]
 
 
 # form
@@ -70,14 +70,14 @@ def test_known_poems_have_the_right_form(poem: str) -> None:
 )
 def test_each_fault_of_form_is_seen_where_it_is(text: str, wrong: list[int]) -> None:
     found = form(text, 5)
-    assert [point for point in POINTS if not found[point]] == [POINTS[i] for i in wrong]
+    assert [point for point in POINTS[:4] if not found[point]] == [POINTS[i] for i in wrong]
     assert not found["all of it"]
 
 
 def test_shares_of_form_are_counted_over_poems() -> None:
     found = measure_form([NIGHT, STORKS, SPRING, NIGHT.replace("霜", "")])
     assert found["all of it"] == found["every line as long as the first"] == 0.75
-    assert found["four lines"] == 1.0
+    assert found["four lines or eight"] == found["quatrains"] == 1.0
     low, high = found["interval"]
     assert low < 0.75 < high
 
@@ -86,6 +86,14 @@ def test_only_poems_of_the_right_form_are_compared() -> None:
     assert right_poems([NIGHT, NIGHT.replace("霜", ""), STORKS]) == [NIGHT, STORKS]
     with pytest.raises(InputError, match="there are 1 of them"):
         measure_rhyme([NIGHT])
+
+
+def test_eight_lines_are_as_right_as_four_and_told_apart() -> None:
+    eight = NIGHT.removesuffix("<eop>") + STORKS
+    assert all(form(eight, 5).values())
+    six = eight.replace("白日依山尽，黄河入海流。", "")
+    assert not (form(six, 5)["four lines or eight"] or form(six, 5)["punctuation"])
+    assert measure_form([eight, NIGHT, STORKS, SPRING])["quatrains"] == 0.75
 
 
 # rhyme
