@@ -63,7 +63,7 @@ TANG_GLM2 = replace(
 )  # fmt: skip
 
 _FULL = TrainingConfig(model=TANG_GLM, steps=8000, precision="bfloat16", warmup_steps=300)
-_SHORT = replace(_FULL, steps=1200, warmup_steps=100)
+_SHORT = replace(_FULL, steps=800, warmup_steps=100)
 CONFIGS: dict[str, TrainingConfig] = {
     "tang-glm": _FULL,
     "tang-glm2": replace(_FULL, model=TANG_GLM2),
