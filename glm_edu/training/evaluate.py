@@ -1,0 +1,213 @@
+"""Tang GLM measured on poems that no training has seen: ``python -m glm_edu.training.evaluate``.
+
+Blanks of one character, of two, and of a line within the poem ([MASK]), and all that follows the second line ([gMASK]).
+A blank is scored character by character, each with the right ones before it (the chain rule). Counted are characters
+of the vocabulary: punctuation is nearly certain in a poem and would flatter every row, <eop> as well, and <unk> is no
+answer. Every row sees the same blanks. Networks read the same ids: what is left of the poem, <sop>, the blank.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from tqdm import tqdm
+
+from glm_edu.errors import GLMError, InputError
+from glm_edu.model.transformer import Transformer
+from glm_edu.training.baselines import BASELINES, BOTH, LEFT, Baselines, encoded
+from glm_edu.training.batches import collate
+from glm_edu.training.blanks import CONTINUATION, LENGTHS, TASKS, Blank, draw_blanks, is_counted, sites_of
+from glm_edu.training.bootstrap import RESAMPLES, resampled
+from glm_edu.training.corrupt import corrupt
+from glm_edu.training.poems import Poem, poems
+from glm_edu.training.publish import load_run
+from glm_edu.training.results import store
+from glm_edu.training.rounding import rounded
+from glm_edu.training.scores import MEASURES, Scores, figure, joined, score, statistics
+from glm_edu.training.settings import training_config
+from glm_edu.training.vocabulary import tang_tokenizer
+
+BATCH = 32  # poems at a time
+SUBSET = 8  # every eighth poem is enough to see that a machine computes what is stored
+INFILLING = "infilling"  # the mean over the three kinds of [MASK] blanks
+NETWORKS = ("tang-glm", "tang-glm2")
+ABLATIONS = ("reference", "one-clock", "causal", "pre-norm")
+MARGIN = 0.4  # nats a character that a network should be ahead of every n-gram in infilling
+Table = dict[str, dict[str, Scores]]  # row, task
+Statistics = dict[str, dict[str, Tensor]]  # task, measure
+
+
+class Trial:
+    """Test poems, sorted by form so that a batch needs little padding, and their blanks.
+
+    Args:
+        every: use one poem in so many.
+    """
+
+    def __init__(self, every: int = 1) -> None:
+        if every < 1:
+            raise InputError(f"every={every} must be at least 1.")
+        self.poems: list[Poem] = sorted(poems("test"), key=lambda poem: poem.form)[::every]
+        self.texts = encoded(self.poems)
+        self.blanks = {task: draw_blanks(self.poems, task) for task in TASKS}
+        self.sites = {task: sites_of(self.texts, self.blanks[task], tang_tokenizer()) for task in TASKS}
+
+    def network(self, model: Transformer, name: str, progress: bool = True) -> dict[str, Scores]:
+        """The scores of a network on each task."""
+        batches = {task: [*_batches(self.blanks[task])] for task in TASKS}
+        total = sum(map(len, batches.values()))
+        with tqdm(total=total, desc=name, unit="batch", disable=not progress) as bar:
+            return {task: joined(self._scores(model, task, batches[task], bar)) for task in TASKS}
+
+    def baseline(self, baselines: Baselines, row: str, progress: bool = True) -> dict[str, Scores]:
+        """The scores of a baseline on each task. Where nothing stands on the right, both sides are the left side."""
+        rows = {task: LEFT if (row, task) == (BOTH, CONTINUATION) else row for task in TASKS}
+        return {task: baselines.scores(rows[task], self.sites[task], progress) for task in TASKS}
+
+    @torch.no_grad()
+    def _scores(self, model: Transformer, task: str, batches: list[list[Blank]], bar: tqdm) -> Iterator[Scores]:
+        tokenizer, mask = tang_tokenizer(), "[gMASK]" if task == CONTINUATION else "[MASK]"
+        counted = torch.from_numpy(is_counted(tokenizer))
+        for blanks in batches:
+            examples = [corrupt(self.texts[n], [(start, length)], tokenizer, mask) for n, start, length in blanks]
+            ids, positions, labels = collate(examples, tokenizer.pad_id)
+            logits = model(ids, position_ids=positions if model.config.rotary_channels == 2 else None)[:, :-1]
+            labels = labels[:, 1:]  # b s-1   each the id that comes next
+            here = (labels >= 0) & counted[labels.clamp(min=0)]
+            yield score(logits[here].log_softmax(-1).numpy(), labels[here].numpy())
+            bar.update()
+
+
+def _batches(blanks: Sequence[Blank]) -> Iterator[list[Blank]]:
+    yield from ([*blanks[start : start + BATCH]] for start in range(0, len(blanks), BATCH))
+
+
+def figures(trial: Trial, table: Table, compared: str) -> dict[str, Any]:
+    """What is stored of a table: each figure with its interval, and how far ``compared`` is ahead of each other row.
+
+    Ahead is better: lower in cross-entropy, higher in accuracy. The intervals of differences are paired: both rows on
+    the same poems, drawn again together.
+    """
+    number = len(trial.poems)
+    drawn = torch.cat([torch.ones(1, number), resampled(number)])  # r p   the first: the poems as they are
+    found = {row: _statistics(trial, scores, drawn) for row, scores in table.items()}
+    some = torch.zeros(1, number)
+    some[:, ::SUBSET] = 1
+    subset = {row: _statistics(trial, scores, some) for row, scores in table.items()}
+    return {
+        "poems": number, "resamples": RESAMPLES,
+        "tasks": {t: {"blanks": len(trial.blanks[t]), "characters": len(trial.sites[t].poem)} for t in TASKS},
+        "rows": _each(figure, found),
+        "ahead": {row: _each(figure, _ahead(found[compared], of)) for row, of in found.items() if row != compared},
+        "subset": _each(torch.Tensor.item, subset),
+    }  # fmt: skip
+
+
+def _statistics(trial: Trial, scores: dict[str, Scores], drawn: Float[Tensor, "r p"]) -> Statistics:
+    """Of each task, and of the mean over the blanks."""
+    found = {task: statistics(scores[task], trial.sites[task].poem, drawn) for task in TASKS}
+    mean = {name: torch.stack([found[task][name] for task in LENGTHS]).mean(0) for name in MEASURES}
+    return found | {INFILLING: mean}
+
+
+def _ahead(ours: Statistics, theirs: Statistics) -> Statistics:
+    return {
+        task: {name: (theirs[task][name] - ours[task][name]) * (1 if name == MEASURES[0] else -1) for name in MEASURES}
+        for task in ours
+    }
+
+
+def _each(do: Callable[[Tensor], Any], data: Any) -> Any:
+    """``data`` with every tensor in its dicts replaced by what ``do`` makes of it."""
+    return {key: _each(do, value) for key, value in data.items()} if isinstance(data, dict) else do(data)
+
+
+def evaluate(every: int = 1, progress: bool = True) -> dict[str, Any]:
+    """All rows of the book's table."""
+    trial, baselines = Trial(every), Baselines(progress=progress)
+    table = {row: trial.baseline(baselines, row, progress) for row in BASELINES}
+    table |= {name: trial.network(Transformer.from_pretrained(name), name, progress) for name in NETWORKS}
+    exponents = {str(distance): values for distance, values in baselines.both.exponents.items()}
+    return figures(trial, table, compared=NETWORKS[0]) | {"exponents": exponents}
+
+
+def ablation(runs: Path, every: int = 1, progress: bool = True) -> dict[str, Any]:
+    """The short runs that differ in one choice, from the checkpoints in ``runs``."""
+    trial = Trial(every)
+    models = {name: load_run(f"ablation-{name}", runs / f"ablation-{name}") for name in ABLATIONS}
+    table = {name: trial.network(model, name, progress) for name, model in models.items()}
+    steps = training_config(f"ablation-{ABLATIONS[0]}").steps
+    return {"steps": steps} | figures(trial, table, compared=ABLATIONS[0])
+
+
+def targets(results: dict[str, Any]) -> list[tuple[bool, str, str]]:
+    """What was aimed at, for each kind of blank and their mean: whether it is met, what it is, and the figure.
+
+    At least 0.4 nats a character below the best n-gram, and a higher top-1 accuracy than any.
+    """
+    rows, ours = [results["rows"][row] for row in BASELINES], results["rows"][NETWORKS[0]]
+    found = []
+    for task in (*LENGTHS, INFILLING):
+        margin = min(row[task]["cross-entropy"][0] for row in rows) - ours[task]["cross-entropy"][0]
+        best, top1 = max(row[task]["top-1"][0] for row in rows), ours[task]["top-1"][0]
+        what = "mean of the three" if task == INFILLING else task
+        found.append((margin >= MARGIN, f"{what}: cross-entropy {MARGIN} nats below every n-gram", f"{margin:+.2f}"))
+        found.append((top1 > best, f"{what}: top-1 above every n-gram", f"{top1:.1%} against {best:.1%}"))
+    return found
+
+
+def text_table(results: dict[str, Any]) -> str:
+    """The results as text: nats a character, then top-1 and top-5, of each task."""
+    tasks = (*TASKS, INFILLING)
+    lines = [
+        f"{results['poems']} poems of the test split; nats a character, top-1, top-5",
+        f"{'':<20}" + "".join(f"{task:>22}" for task in tasks),
+    ]
+    for row, of in results["rows"].items():
+        lines.append(f"{row:<20}" + "".join(_cell(of[task]) for task in tasks))
+    for row, of in results["ahead"].items():
+        low_high = (of[task]["cross-entropy"] for task in tasks)
+        lines.append(f"ahead of {row}".ljust(20) + "".join(f"{v:>+8.2f} ({a:+.2f}, {b:+.2f})" for v, a, b in low_high))
+    return "\n".join(lines)
+
+
+def _cell(of: dict[str, list[float]]) -> str:
+    nats, top1, top5 = (of[name][0] for name in MEASURES)
+    return f"{nats:>8.2f}{top1:>7.1%}{top5:>7.1%}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print, and store with ``--write``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m glm_edu.training.evaluate", description="Tang GLM against n-grams on held-out poems."
+    )
+    parser.add_argument("--write", action="store_true", help="store the results where the book reads them")
+    parser.add_argument("--ablation", action="store_true", help="measure the ablation runs instead")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the ablation runs lie (default: runs)")
+    parser.add_argument("--every", type=int, default=1, help="one poem in so many, for a quick look; never stored")
+    wanted = parser.parse_args(arguments)
+    if wanted.write and wanted.every != 1:
+        parser.error("--write stores the whole test split; leave --every out.")
+    try:
+        results = ablation(wanted.runs, wanted.every) if wanted.ablation else evaluate(wanted.every)
+    except GLMError as error:
+        print(error, file=sys.stderr)
+        return 1
+    results = rounded(results)
+    print(text_table(results))
+    if not wanted.ablation:
+        print("\n".join(f"{'met    ' if met else 'not met'} {what}: {got}" for met, what, got in targets(results)))
+    if wanted.write:
+        print(f"stored in {store('ablation' if wanted.ablation else 'evaluation', results).name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
