@@ -34,7 +34,8 @@ class Poem:
     @property
     def form(self) -> str:
         """``4x5``, ``4x7``, ``8x5`` or ``8x7``: lines x characters a line."""
-        return f"{len(self.lines)}x{len(self.lines[0])}"
+        lines = self.lines
+        return f"{len(lines)}x{len(lines[0])}"
 
 
 @cache
