@@ -64,7 +64,7 @@ def _table(table: Table, wide: bool) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    names = " class=neg" if cell.weight < 0 else ""
+    names = " class=nil" if cell.text == "0" else " class=neg" if cell.weight < 0 else ""
     note = f"<small>{esc(cell.note)}</small>" if cell.note else ""
     shade = f'style="--p:{round(100 * abs(cell.weight))}"'
     return f'<td{names} {shade} title="{esc(cell.told)}">{esc(cell.text)}{note}</td>'
