@@ -47,6 +47,15 @@ def test_links_of_the_cards_lead_to_files(card: Path) -> None:
     assert targets and [target for target in targets if not (card.parent / target).is_file()] == []
 
 
+@pytest.mark.parametrize("name", shipped_models())
+def test_the_example_of_a_card_runs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    card = (SHIPPED / name / "README.md").read_text(encoding="utf-8")
+    example = re.findall(r"```python\n(.*?)```", card, re.DOTALL)[0]
+    assert f'load_tokenizer("{name}")' in example
+    exec(example, {})
+    assert capsys.readouterr().out.endswith("\n")
+
+
 def _rows(text: str) -> dict[str, list[str]]:
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
     return {row[0]: row[1:] for row in rows}
