@@ -1,7 +1,8 @@
 """Look at a run on its way: ``python -m glm_edu.training.replay`` trains ``live`` and stores what it saw.
 
-At each checkpoint one held-out poem, of which the second half is cut out: who looks at whom, and what the network
-expects next at each place, given the right characters before it. Chapter 12 shows it, so that it needs no kernel.
+At each checkpoint one held-out poem. Once its second half is cut out: who looks at whom, and what the network expects
+next at each place, given the right characters before it. Once a single character is: what it writes there. Chapter 12
+shows it, so that it needs no kernel.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from glm_edu.training.vocabulary import tang_tokenizer
 
 POEM = "白日依山尽，黄河入海流。欲穷千里目，更上一层楼。"  # Wang Zhihuan; in the test split, so never trained on
 BLANK = (12, 12)  # its second half
+ONE = (9, 1)  # a character in the middle of a line
 MARKS = ("，", "。")
 EXPECTED = 3  # of what comes next, the likeliest
 
@@ -43,6 +45,7 @@ class Look(NamedTuple):
         expected: for each token of the answer and <eop>, the likeliest tokens with their probabilities.
         right: the probability of that token itself.
         marks: the probability that ， or 。 stands in its place.
+        blank: the likeliest characters for ``ONE`` alone cut out of the whole poem, with their probabilities.
     """
 
     step: int
@@ -50,6 +53,7 @@ class Look(NamedTuple):
     expected: list[list[tuple[str, float]]]
     right: list[float]
     marks: list[float]
+    blank: list[tuple[str, float]]
 
 
 def example() -> Example:
@@ -70,15 +74,20 @@ def look(model: Transformer, step: int) -> Look:
     with record(model.eval(), "blocks.*.attention.probs") as seen:
         chances = model(ids[None, :-1])[0].softmax(-1)  # s v
     chances, answer = chances[labels[1:] != IGNORED_LABEL], labels[labels != IGNORED_LABEL]  # t v, t
-    top = chances.topk(EXPECTED)
-    expected = [
-        [(tokenizer.tokens[i], round(p, 3)) for i, p in zip(*place, strict=True)]
-        for place in zip(top.indices.tolist(), top.values.tolist(), strict=True)
-    ]
+    one = corrupt(tokenizer.encode(POEM, add_special_tokens=False), [ONE], tokenizer)
+    blank = model(one.ids[None, :-2])[0, -1].softmax(-1)  # v
     right = chances.gather(1, answer[:, None])[:, 0]  # t
     marks = chances[:, [tokenizer.ids[mark] for mark in MARKS]].sum(-1)  # t
     probs = torch.cat([seen[f"blocks.{i}.attention.probs"][0] for i in range(model.config.num_layers)])  # n q k
-    return Look(step, probs, expected, _rounded(right), _rounded(marks))
+    return Look(step, probs, _likeliest(chances), _rounded(right), _rounded(marks), _likeliest(blank[None])[0])
+
+
+def _likeliest(chances: Float[Tensor, "t v"]) -> list[list[tuple[str, float]]]:
+    top, tokens = chances.topk(EXPECTED), tang_tokenizer().tokens
+    return [
+        [(tokens[i], round(p, 3)) for i, p in zip(*place, strict=True)]
+        for place in zip(top.indices.tolist(), top.values.tolist(), strict=True)
+    ]
 
 
 def _rounded(values: Float[Tensor, " t"]) -> list[float]:
@@ -114,6 +123,7 @@ def replay(config: TrainingConfig, run: Path) -> dict[str, Any]:
         "expected": [one.expected for one in seen],
         "right": [one.right for one in seen],
         "marks": [one.marks for one in seen],
+        "blank": [one.blank for one in seen],
         "loss": [round(float(row["loss"]), 3) for row in log],
         "validation": {
             row["step"]: [float(row["validation_mask"]), float(row["validation_gmask"])]

@@ -50,7 +50,7 @@ def test_the_first_steps_give_the_stored_losses(run):
 def test_all_that_is_stored_has_one_entry_a_checkpoint():
     steps = list(range(0, CONFIG.steps + 1, CONFIG.checkpoint_every))
     assert STORED["steps"] == steps
-    assert {len(STORED[name]) for name in ("maps", "expected", "right", "marks")} == {len(steps)}
+    assert {len(STORED[name]) for name in ("maps", "expected", "right", "marks", "blank")} == {len(steps)}
     assert len(STORED["loss"]) == CONFIG.steps
     heads, places = CONFIG.model.num_layers * CONFIG.model.num_heads, BLANK[1] + 1
     assert all(len(maps) == heads for maps in STORED["maps"])
