@@ -51,22 +51,22 @@ def test_one_blank_in_the_middle() -> None:
 
 
 def test_two_blanks_from_left_to_right() -> None:
-    """[MASK] 前 看 [MASK] | <sop> 床 <eop> <sop> 月 光 <eop>."""
+    """[MASK] 看 [MASK] | <sop> 床 前 <eop> <sop> 月 光 <eop>: the second mask stands at 2, its blank began at 3."""
     _is(
-        corrupt(LINE, [(0, 1), (3, 2)], SMALL),
-        ids=[9, 5, 6, 9, 11, 4, 12, 11, 7, 8, 12],
-        positions=[[0, 1, 2, 3, 0, 0, 0, 3, 3, 3, 3], [0, 0, 0, 0, 1, 2, 3, 1, 2, 3, 4]],
-        labels=[_, _, _, _, _, 4, 12, _, 7, 8, 12],
-        mask="\n".join(["x" * 4 + "." * 7] * 4 + ["x" * n + "." * (11 - n) for n in range(5, 12)]),
+        corrupt(LINE, [(0, 2), (3, 2)], SMALL),
+        ids=[9, 6, 9, 11, 4, 5, 12, 11, 7, 8, 12],
+        positions=[[0, 1, 2, 0, 0, 0, 0, 2, 2, 2, 2], [0, 0, 0, 1, 2, 3, 4, 1, 2, 3, 4]],
+        labels=[_, _, _, _, 4, 5, 12, _, 7, 8, 12],
+        mask="\n".join(["x" * 3 + "." * 8] * 3 + ["x" * n + "." * (11 - n) for n in range(4, 12)]),
     )
 
 
 def test_two_blanks_in_another_order() -> None:
-    """[MASK] 前 看 [MASK] | <sop> 月 光 <eop> <sop> 床 <eop>: the second mask is filled first."""
-    example = corrupt(LINE, [(3, 2), (0, 1)], SMALL)
-    assert example.ids.tolist() == [9, 5, 6, 9, 11, 7, 8, 12, 11, 4, 12]
-    assert example.positions.tolist() == [[0, 1, 2, 3, 3, 3, 3, 3, 0, 0, 0], [0, 0, 0, 0, 1, 2, 3, 4, 1, 2, 3]]
-    assert example.labels.tolist() == [_, _, _, _, _, 7, 8, 12, _, 4, 12]
+    """[MASK] 看 [MASK] | <sop> 月 光 <eop> <sop> 床 前 <eop>: the second mask is filled first."""
+    example = corrupt(LINE, [(3, 2), (0, 2)], SMALL)
+    assert example.ids.tolist() == [9, 6, 9, 11, 7, 8, 12, 11, 4, 5, 12]
+    assert example.positions.tolist() == [[0, 1, 2, 2, 2, 2, 2, 0, 0, 0, 0], [0, 0, 0, 1, 2, 3, 4, 1, 2, 3, 4]]
+    assert example.labels.tolist() == [_, _, _, _, 7, 8, 12, _, 4, 5, 12]
 
 
 def test_blanks_that_touch_keep_a_mask_each() -> None:
