@@ -41,7 +41,9 @@ class Baselines:
         tokenizer, texts = tang_tokenizer(), encoded(poems("train"))
         self.answers = is_counted(tokenizer)
         counts = np.bincount(np.concatenate(texts), minlength=len(tokenizer)) * self.answers
-        self.unigram = np.log(np.maximum(counts, 0.5)) - np.log(counts.sum())
+        with np.errstate(divide="ignore"):  # the logarithm of a count of 0
+            self.unigram = np.log(counts / counts.sum())
+            self.uniform = np.log(self.answers / self.answers.sum())
         forward = KneserNey(texts, start_id=tokenizer.sop_id, end_id=tokenizer.eop_id, size=len(tokenizer))
         self.both = BothSides(texts, forward, self.answers, tokenizer.pad_id, exponents)
         if exponents is None:
@@ -50,8 +52,8 @@ class Baselines:
     def scores(self, row: str, sites: Sites, progress: bool = True) -> Scores:
         """The scores of one of ``BASELINES``, in the order of the sites."""
         log_probs: dict[str, Callable[[Sites], Float[Array, "n v"]]] = {
-            "uniform": lambda part: self.both.normalized(np.zeros((len(part.poem), len(self.answers)))),
-            "unigram": lambda part: self.both.normalized(np.tile(self.unigram, (len(part.poem), 1))),
+            "uniform": lambda part: np.broadcast_to(self.uniform, (len(part.poem), len(self.uniform))),
+            "unigram": lambda part: np.broadcast_to(self.unigram, (len(part.poem), len(self.unigram))),
             LEFT: self._left,
             BOTH: self.both.log_probs,
         }
@@ -64,6 +66,13 @@ class Baselines:
                 bar.update(len(chosen))
         back = np.argsort(np.concatenate(order))
         return Scores(*(values[back] for values in joined(parts)))
+
+    def numbers(self) -> dict[str, int]:
+        """How many numbers each row has stored: counts of n-grams, and exponents."""
+        left = self.both.forward.stored
+        gapped = sum(model.stored for model in self.both.gapped.values())
+        exponents = sum(map(len, self.both.exponents.values()))
+        return {"uniform": 0, "unigram": int(self.answers.sum()), LEFT: left, BOTH: left + gapped + exponents}
 
     def _left(self, sites: Sites) -> Float[Array, "n v"]:
         with np.errstate(divide="ignore"):  # the start of a text is never predicted

@@ -87,7 +87,8 @@ class BothSides:
     def normalized(self, logs: Float[Array, "n v"]) -> Float[Array, "n v"]:
         """Probabilities that sum to 1 over the possible answers, as logarithms."""
         logs = np.where(self.answers, logs, -np.inf)
-        return logs - np.logaddexp.reduce(logs, axis=1, keepdims=True)
+        logs -= logs.max(axis=1, keepdims=True)
+        return logs - np.log(np.exp(logs).sum(axis=1, keepdims=True))
 
     def tune(self, sites: Sites) -> None:
         """Find the exponents of one distance, by the cross-entropy of ``sites``: convex, so any start will do."""

@@ -132,10 +132,13 @@ def _each(do: Callable[[Tensor], Any], data: Any) -> Any:
 def evaluate(every: int = 1, progress: bool = True) -> dict[str, Any]:
     """All rows of the book's table."""
     trial, baselines = Trial(every), Baselines(progress=progress)
+    networks = {name: Transformer.from_pretrained(name) for name in NETWORKS}
     table = {row: trial.baseline(baselines, row, progress) for row in BASELINES}
-    table |= {name: trial.network(Transformer.from_pretrained(name), name, progress) for name in NETWORKS}
-    exponents = {str(distance): values for distance, values in baselines.both.exponents.items()}
-    return figures(trial, table, compared=NETWORKS[0]) | {"exponents": exponents}
+    table |= {name: trial.network(model, name, progress) for name, model in networks.items()}
+    return figures(trial, table, compared=NETWORKS[0]) | {
+        "numbers": baselines.numbers() | {name: model.config.parameter_count for name, model in networks.items()},
+        "exponents": {str(distance): values for distance, values in baselines.both.exponents.items()},
+    }
 
 
 def ablation(runs: Path, every: int = 1, progress: bool = True) -> dict[str, Any]:

@@ -8,7 +8,7 @@ An n-gram at the start of a text has nothing before it, and keeps its count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +52,11 @@ class KneserNey:
         self.orders = [self._fit(*self._counts(grams, length)) for length in range(1, order + 1)]
         self.lowest = np.where(np.arange(size) == start_id, 0.0, 1 / (size - 1))
 
+    @property
+    def stored(self) -> int:
+        """How many different n-grams were counted, of all lengths."""
+        return sum(len(order.keys) for order in self.orders)
+
     def probability(self, gram: Sequence[Int[Array, " ..."]]) -> Float[Array, " ..."]:
         """p(last | those before it) of n-grams given as columns that broadcast against each other.
 
@@ -86,7 +91,7 @@ class KneserNey:
             probabilities[np.repeat(rows, counts), order.keys[grams] % self.size] += order.shares[grams]
         return probabilities
 
-    def _key(self, columns: Sequence[Int[Array, " ..."]]) -> Int[Array, " ..."]:
+    def _key(self, columns: Iterable[Array]) -> Int[Array, " ..."]:
         key = np.zeros((), np.int64)
         for column in columns:
             key = key * self.size + column
@@ -121,13 +126,14 @@ class KneserNey:
 def discounts(counts: Int[Array, " n"]) -> Float[Array, " 3"]:
     """What is taken from counts of 1, of 2, and of 3 or more: Chen and Goodman 1998, equation 17.
 
-    Where too few n-grams were counted for the estimate (no n-gram was seen once, twice, ...), 0.75 of each.
+    Where too few n-grams were counted for an estimate (none was seen once, twice, ...), 0.75 of each.
     """
     of = np.bincount(np.minimum(counts, 5), minlength=6)[1:5]  # how many n-grams were counted 1, 2, 3, 4 times
     if not of.all():
         return np.full(3, 0.75)
     once = of[0] / (of[0] + 2 * of[1])
-    return np.array([k - (k + 1) * once * of[k] / of[k - 1] for k in (1, 2, 3)])
+    estimates = np.array([k - (k + 1) * once * of[k] / of[k - 1] for k in (1, 2, 3)])
+    return estimates if (estimates > 0).all() else np.full(3, 0.75)
 
 
 def _find(keys: Int[Array, " n"], wanted: Int[Array, " m"]) -> tuple[Int[Array, " m"], Bool[Array, " m"]]:
