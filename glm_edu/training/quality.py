@@ -36,6 +36,7 @@ from glm_edu.training.rounding import rounded
 from glm_edu.training.vocabulary import tang_tokenizer
 
 NEVER = -1e4  # a logit so low that it is never sampled
+RIGHT, RATIO = 0.95, 2  # aimed at: the share of poems with the right form, and rhyme against its control
 COUPLETS = (2, 4)  # of the forms that Tang GLM has seen
 POINTS = ("four lines or eight", "every line as long as the first", "punctuation", "ended by <eop>", "all of it")
 
@@ -189,6 +190,15 @@ def measure_quality(model: Transformer, sampling: Sampling | None = None, most: 
     })  # fmt: skip
 
 
+def quality_targets(results: dict[str, Any]) -> list[tuple[bool, str, str]]:
+    """What was aimed at: whether it is met, what it is, and the figure."""
+    right, rhyme = results["form"]["both"][POINTS[-1]], results["rhyme"]["generated"]
+    return [
+        (right >= RIGHT, f"right form in {RIGHT:.0%} of the poems", f"{right:.1%}"),
+        (rhyme["ratio"] >= RATIO, f"rhyme {RATIO} times as often as across poems", f"{rhyme['ratio']:.1f} times"),
+    ]
+
+
 def quality_table(results: dict[str, Any]) -> str:
     """The measurements as text."""
     settings, rhyme, copies = (results[key] for key in ("settings", "rhyme", "copies"))
@@ -231,9 +241,10 @@ def main(arguments: list[str] | None = None) -> int:
     except GLMError as error:
         print(error, file=sys.stderr)
         return 1
-    print(quality_table(results))
+    print(quality_table(results), "", sep="\n")
+    print("\n".join(f"{'met    ' if met else 'not met'} {what}: {got}" for met, what, got in quality_targets(results)))
     if wanted.write:
-        print(f"\nstored in {store('quality', results).name}")
+        print(f"stored in {store('quality', results).name}")
     return 0
 
 
