@@ -141,12 +141,12 @@ STYLE = """<style>
 .glm-ledger.glm-ledger :is(th,td){padding:.3rem .55rem .3rem 0;border:0;border-bottom:1px solid var(--line,#8884)}
 .glm-ledger.glm-ledger :is(th,td){text-align:left;vertical-align:top;white-space:nowrap;color:inherit;background:none}
 .glm-ledger.glm-ledger .group{padding-top:1.1rem;white-space:normal}
-.glm-ledger.glm-ledger small{font-weight:400;color:var(--soft,inherit)}
+.glm-ledger.glm-ledger small{font-size:1em;font-weight:400;color:var(--soft,inherit)}
 .glm-ledger.glm-ledger b{color:var(--right,inherit)}
 .glm-ledger.glm-ledger b.no{color:var(--wrong,#d33)}
 .glm-ledger.glm-ledger code{padding:0;border:0;background:none;color:inherit;font:.94em var(--mono,monospace)}
 </style>"""
-HEADS = ("verdict", "case", "tensor", "max difference", "tolerance", "used", "compared")
+HEADS = ("verdict", "case", "tensor", "difference", "tolerance", "used", "compared")
 
 
 def _page(lines: Ledger) -> str:
