@@ -6,7 +6,7 @@ from typing import Any
 
 from glm_edu.figures.figure import Figure, check_tokens
 from glm_edu.figures.grid import grid, token_heads, token_row
-from glm_edu.figures.markup import esc, token_label
+from glm_edu.figures.markup import esc
 from glm_edu.figures.panels import check_choice, panel, radios
 from glm_edu.figures.svg import digest
 
@@ -57,10 +57,9 @@ def shown_first(tables: Mapping[str, Table], chosen: str) -> Table:
 
 
 def _table(table: Table, wide: bool) -> str:
-    labels = [token_label(row) for row in table.rows]
-    rows = (token_row(label, "".join(map(_cell, cells))) for label, cells in zip(labels, table.cells, strict=True))
-    heads = token_heads([token_label(column) for column in table.columns])
-    return grid("glm-cells glm-wide" if wide else "glm-cells", len(table.columns), labels, heads, "".join(rows))
+    rows = (token_row(row, "".join(map(_cell, cells))) for row, cells in zip(table.rows, table.cells, strict=True))
+    name, heads = "glm-cells glm-wide" if wide else "glm-cells", token_heads(table.columns)
+    return grid(name, len(table.columns), table.rows, heads, "".join(rows))
 
 
 def _cell(cell: Cell) -> str:

@@ -35,7 +35,7 @@ def lens_table(
             [_cell(p, row, column, vocabulary, glosses or {}) for p, column in zip(line, columns, strict=True)]
             for line, row in zip(probs, rows, strict=True)
         ]
-        tables[name] = Table(rows, columns, cells)
+        tables[name] = Table(rows, [token_label(column) for column in columns], cells)
     return cell_tables(tables, legend, chosen, _alt(shown_first(tables, chosen)), caption, title, wide=True)
 
 

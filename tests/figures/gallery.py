@@ -16,7 +16,9 @@ from glm_edu.figures import (
     blank_painter,
     choices,
     drawing,
+    effect_map,
     house_style,
+    lens_table,
     mask_painter,
     position_table,
     residual_norms,
@@ -53,6 +55,12 @@ def film() -> Figure:
     return attention_film(frames, [0, 20, 40], TOKENS, said, heads=["0.0", "0.1"], head=1, caption="**Notice**")
 
 
+def lenses() -> dict[str, torch.Tensor]:
+    """Two readings of three depths at three places: in every row of the first the strongest moves on by one."""
+    strong = torch.eye(LENGTH)[:3] * 9  # s v
+    return {"norm": torch.stack([strong.roll(i, 1) for i in range(3)]), "head alone": torch.stack([strong] * 3)}
+
+
 def plot(power: float = 2, size: tuple[float, float] = (4, 2)) -> Plot:
     """What a chapter might draw: markers, a gap, a note, and a line that leaves the axes."""
     with plt.rc_context(house_style()):
@@ -81,6 +89,23 @@ def figures() -> dict[str, Figure]:
         "shapes": shape_flow(seen.table()),
         "norms": residual_norms({"recorded": norms, "flat": torch.full_like(norms, 3.14159265)}),
         "blank": blank_painter("低头思故乡。", [(3, 2)], caption="**Notice** `label`."),
+        "lens": lens_table(
+            lenses(),
+            ["embedding", "block 0", "block 1"],
+            TOKENS[6:9],
+            TOKENS,
+            glosses={"山": "mountain"},
+            chosen="head alone",
+            legend="Reading",
+            caption="**Notice** the last row.",
+        ),
+        "effects": effect_map(
+            {"one": torch.linspace(-1, 1, 2 * LENGTH).view(2, LENGTH)},
+            ["block 0", "block 1"],
+            {"one": TOKENS},
+            told="{row}, at {column}: {value} %",
+            unit=0.01,
+        ),
         "drawing": drawing(
             plot(size=(8, 2)), alt="Two curves: the first grows, the second has a gap.", caption="**Look**"
         ),

@@ -326,3 +326,24 @@ def test_a_figure_that_follows_no_rule_has_no_controls(browser, tmp_path):
         read_to_the_end(visit.page)
         assert visit.figure("mask").locator("input").count() == 0
         assert cells(visit, "mask") == ones(torch.eye(3))
+
+
+@in_browser_thread
+def test_a_lens_cell_tells_its_tokens_and_the_choice_shows_the_other_reading(visit):
+    figure = visit.figure("lens")
+    shown = "f => [...f.querySelectorAll('table')].filter(t => t.offsetParent).map(t => t.tBodies[0].rows[2].innerText)"
+    (alone,) = figure.evaluate(shown)
+    figure.get_by_role("radio", name="norm").check()
+    (normed,) = figure.evaluate(shown)
+    assert " ".join(alone.split()) == "block 1 白 日 依"
+    assert " ".join(normed.split()) == "block 1 依 山 mountain 尽"
+    figure.locator("table").first.locator("tbody td").first.focus()
+    visit.page.keyboard.press("ArrowDown")
+    visit.page.keyboard.press("ArrowRight")
+    assert read(visit, "lens").startswith("block 0, at sop: 依 1.00")
+
+
+@in_browser_thread
+def test_an_effect_says_its_number_when_it_is_pointed_at(visit):
+    visit.figure("effects").locator("tbody tr").last.locator("td").last.hover()
+    assert read(visit, "effects") == "block 1, at 流: 100 %"
