@@ -115,7 +115,7 @@ def search_table(results: dict[str, Any]) -> Element:
     return table(["kind", "best head", "mass", "even attention", "lift"], rows, caption)
 
 
-def ablation_table(results: dict[str, Any]) -> Element:
+def effect_table(results: dict[str, Any]) -> Element:
     """What the best head of each kind is missed for, beside the control."""
     kinds: dict[str, Entry] = results["kinds"]
     rows = [

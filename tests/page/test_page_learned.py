@@ -15,7 +15,7 @@ from glm_edu.page.learned import (
     MORE,
     NOT,
     SOME,
-    ablation_table,
+    effect_table,
     copies_table,
     form_table,
     kinds_table,
@@ -79,13 +79,13 @@ def test_copies_are_compared_by_their_intervals(quality: dict, ours: list[float]
 
 
 def test_every_kind_has_its_rows(heads: dict) -> None:
-    tables = kinds_table(), search_table(heads), ablation_table(heads)
+    tables = kinds_table(), search_table(heads), effect_table(heads)
     for kind in BEHAVIOURS:
         assert all(f"; {kind}" in said.summary or f" {kind}" in said.summary for said in tables)
     heads["kinds"]["mask token"] |= {"best": [3, 1], "change": -0.004, "change interval": [-0.123, 0.1]}
-    assert "mask token: 3.1" in ablation_table(heads).summary
-    assert "0.00 (−0.12\xa0to\xa0+0.10)" in ablation_table(heads).summary
-    assert NOT in ablation_table(heads).summary
+    assert "mask token: 3.1" in effect_table(heads).summary
+    assert "0.00 (−0.12\xa0to\xa0+0.10)" in effect_table(heads).summary
+    assert NOT in effect_table(heads).summary
     assert "<sop>" not in search_table(heads).html and "&lt;sop&gt;" in search_table(heads).html
 
 
