@@ -8,7 +8,6 @@ from torch import Tensor
 
 from glm_edu.figures.cells import Cell, Table, cell_tables, shown_first
 from glm_edu.figures.figure import Figure, check_finite, check_rank, check_tokens, fill
-from glm_edu.figures.markup import significant
 
 FIRST = 3  # cells that the alt text names
 
@@ -51,7 +50,8 @@ def _cells(
         value = _whole(values[r, c])
         note = "" if ends is None else fill("cells", "interval", low=_whole(ends[r, c, 0]), high=_whole(ends[r, c, 1]))
         sentence = told.format(row=rows[r], column=columns[c], value=value) + (f" ({note})" if note else "")
-        return Cell(value, significant(float(values[r, c]) / most, 2), sentence, note)
+        weight = round(float(values[r, c]) / most, 2)  # what is less is noise, another on another machine
+        return Cell(value, weight or 0.0, sentence, note)
 
     return [[cell(r, c) for c in range(len(columns))] for r in range(len(rows))]
 

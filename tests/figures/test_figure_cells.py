@@ -42,7 +42,7 @@ def test_an_effect_is_shown_in_its_unit_and_shaded_against_the_largest():
     figure = effects(torch.tensor([[0.5, -0.25, 0.001], [0.0, -0.004, 0.1]]))
     table = figure.data["tables"]["one"]
     assert table["text"] == [["50", "−25", "0"], ["0", "0", "10"]]
-    assert table["weight"] == [[1, -0.5, 0.002], [0, -0.008, 0.2]]
+    assert table["weight"] == [[1, -0.5, 0], [0, -0.01, 0.2]]
     cells = [cell for cell in Markup(figure.picture).all("td") if "title" in cell]
     assert [cell.get("class") for cell in cells] == [None, "neg", "nil", "nil", "nil", None]
     assert figure.alt.endswith("The largest: a, x: 50; a, y: −25; b, z: 10.")
