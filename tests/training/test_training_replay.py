@@ -1,11 +1,16 @@
 """What is stored of the live run is what the live run does: the first steps are run again and give the same maps."""
 
+import sys
+from dataclasses import replace
+
 import pytest
 import torch
 
 from glm_edu.errors import CheckpointNotFoundError
 from glm_edu.model.transformer import Transformer
-from glm_edu.training import results
+from glm_edu.training import loop, results
+from glm_edu.training import replay as replay_module
+from glm_edu.training import variants as variants_module
 from glm_edu.training.batches import Batches
 from glm_edu.training.loop import initialize, make_optimizer, train_step
 from glm_edu.training.poems import poems
@@ -106,3 +111,33 @@ def test_each_variant_changes_one_thing():
     assert torch.equal(everywhere == -100, batch.ids == tang_tokenizer().pad_id)
     assert torch.equal(everywhere[everywhere != -100], batch.ids[everywhere != -100])
     assert named["as it is"].change(batch) is batch
+
+
+@pytest.fixture
+def short(monkeypatch, tmp_path):
+    """The live run with two steps, and results that go elsewhere."""
+    config = replace(CONFIG, steps=2, warmup_steps=1, poems=40, batch_tokens=256, checkpoint_every=1, validate_every=2)
+    for module in (replay_module, variants_module):
+        monkeypatch.setattr(module, "training_config", lambda name: config)
+    monkeypatch.setattr(loop, "VALIDATION_POEMS", 4)
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["command"])
+    return config
+
+
+def test_the_command_trains_and_stores_what_it_saw(short, capsys):
+    assert replay_module.main() == 0
+    stored = results.load("live_replay")
+    assert stored["steps"] == [0, 1, 2] and len(stored["loss"]) == 2 and [*stored["validation"]] == ["2"]
+    assert "live_replay.json" in capsys.readouterr().out
+
+
+def test_the_variants_see_the_same_batches_and_are_measured_alike(short):
+    assert variants_module.main() == 0
+    stored = results.load("live_variants")
+    assert [*stored] == [*variants(short)]
+    assert all(len(run["loss"]) == 2 and len(run["validation"]["2"]) == 2 for run in stored.values())
+    first = {name: run["loss"][0] for name, run in stored.items()}
+    assert first["as it is"] == first["no warm-up"]  # the schedule has not acted yet
+    assert len({first[name] for name in ("as it is", "own weights", "labels everywhere")}) == 3
+    assert stored["as it is"]["validation"] != stored["no warm-up"]["validation"]
