@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from glm_edu import ModelConfig, Transformer, record
+from glm_edu import ModelConfig, Transformer, load_tokenizer, record
 from glm_edu.errors import GLMError
 from glm_edu.figures import blank_painter, rule_mask, rule_positions
 from glm_edu.widgets import explore_attention, explore_blank, explore_mask, explore_residual
@@ -97,6 +97,22 @@ def test_attention_names_the_columns_of_a_prompt_prefix():
     model = Transformer(replace(ModelConfig.preset("tiny-chatglm2"), prefix_length=2)).eval()
     box = explore_attention(model, torch.tensor([[7, 8, 9]]), list("abc"))
     assert box.figure.data["columns"] == ["P0", "P1", "a", "b", "c"]
+
+
+def test_without_a_model_the_trained_one_reads_a_poem():
+    box = explore_attention(layer=1, head=2)
+    model = Transformer.from_pretrained("tang-glm")
+    ids = torch.tensor([load_tokenizer("tang-glm").encode("白日依山尽，[MASK]河入海流。")])
+    assert (box.controls["layer"].value, box.figure.data["head"]) == (1, 2)
+    assert box.figure.data["thousandths"] == recorded(model, ids, 1)
+    assert box.figure.data["rows"] == [*"白日依山尽，", "[MASK]", *"河入海流。", "<sop>"]
+
+
+def test_a_model_comes_with_its_ids_and_their_tokens(model):
+    with pytest.raises(GLMError, match="or none of the three"):
+        explore_attention(model)
+    with pytest.raises(GLMError, match="or none of the three"):
+        explore_attention(tokens=list("abc"))
 
 
 def test_residual_norms_follow_alpha():
