@@ -1,6 +1,6 @@
 """Names that need no network: which there are, what wins over them, and what is said about others.
 
-Tried mutations, each of which fails here: a shipped name wins over a directory; the revision is ignored; any
+Mutations that must fail here: a shipped name wins over a directory; the revision is ignored; any
 subdirectory counts as a model.
 """
 

@@ -1,6 +1,6 @@
 """The tokenizer of Tang GLM: one id a character, ChatGLM-6B's special tokens, and errors that name the character.
 
-Tried mutations, each of which fails here: [gMASK] is appended always; never; <sop> in front; the ids of [MASK] and
+Mutations that must fail here: [gMASK] is appended always; never; <sop> in front; the ids of [MASK] and
 [gMASK] swapped; an unknown character becomes <unk> unasked; <eop> leaves text.
 """
 

@@ -1,6 +1,6 @@
 """Batches: drawn by the seed and the step alone, every poem once an epoch, padding that nobody sees.
 
-Tried mutations, each of which fails here: an epoch that is shuffled by the global generator; the step left out of the
+Mutations that must fail here: an epoch that is shuffled by the global generator; the step left out of the
 seed; a blank that may run over a line's end; positions that are not padded at the end; ``blank_share`` the wrong way
 round; labels shifted by two.
 """

@@ -1,8 +1,8 @@
 """GLM's layout: worked out by hand, equal to what the network computes from the ids, and whole for any blanks.
 
 Tried mutations, each of which fails here: the block position counts from 0; Part B keeps the place of its mask in the
-uncut text; <sop> has a label; <eop> has none; the second blank sees no answer of the first; Part A sees <sop>; blanks
-are filled from left to right whatever their order.
+uncut text; <sop> has a label; <eop> has none; Part A sees <sop>; blanks are filled from left to right whatever their
+order; blanks may overlap by one character.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The poems as they ship, and the script that made them, on small made-up records.
 
-Tried mutations, each of which fails here: known poems may go to train; an unseeded shuffle; validation and test
+Mutations that must fail here: known poems may go to train; an unseeded shuffle; validation and test
 overlap; a variant may stay; five lines pass as a poem; the vocabulary counts every split; commonest last.
 """
 

@@ -1,6 +1,6 @@
 """From a run to a directory that ships: nothing lost but the last digits, and the shipped ones whole.
 
-Tried mutations, each of which fails here: float16 said in the config; another vocabulary; the log left behind; the
+Mutations that must fail here: float16 said in the config; another vocabulary; the log left behind; the
 checkpoint of another config taken; a network in training mode.
 """
 
