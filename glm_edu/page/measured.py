@@ -25,6 +25,7 @@ SEES = {
     NETWORKS[0]: "the whole poem around the blank both ways, then the blank so far",
     NETWORKS[1]: "the same ids, but each token only what stands before it",
 }
+SPACE = "\xa0"  # does not break
 Interval = Sequence[float]  # a value, and the ends of its 95 % interval
 
 
@@ -53,14 +54,11 @@ def nats_table(results: dict[str, Any]) -> Element:
 
 def accuracy_table(results: dict[str, Any]) -> Element:
     """Top-1 and top-5 accuracy of every row on every task."""
-    rows = [
-        [row, *(f"{_percent(of[task]['top-1'])} · {of[task]['top-5'][0]:.0%}" for task in COLUMNS)]
-        for row, of in results["rows"].items()
-    ]
+    rows = [[row, *(_shares(of[task]) for task in COLUMNS)] for row, of in results["rows"].items()]
     best = {task: max(results["rows"], key=lambda row: results["rows"][row][task]["top-1"][0]) for task in COLUMNS}
     winners = "; ".join(f"{_name(task)}: {best[task]}" for task in COLUMNS)
     caption = (
-        "How often the right character is the likeliest (95 % over poems) · among the likeliest five. "
+        "How often the right character is the likeliest · among the likeliest five; in brackets 95 % of the first. "
         f"**Notice** who is right most often: {winners}."
     )
     return table(["", *map(_name, COLUMNS)], rows, caption, lit=NETWORKS[:1])
@@ -129,13 +127,22 @@ def _compared(ahead: Interval) -> str:
 
 
 def _nats(interval: Interval, sign: bool = False) -> str:
-    value, low, high = (_signed(number) if sign else f"{number:.2f}" for number in interval)
-    return f"{value} ({low} to {high})"
+    return _bracketed([_signed(number) if sign else f"{number:.2f}" for number in interval])
 
 
 def _percent(interval: Interval, sign: bool = False) -> str:
-    value, low, high = (f"{number:{'+' if sign else ''}.1%}".replace("-", "−") for number in interval)
-    return f"{value} ({low} to {high})"
+    return _bracketed([f"{number:{'+' if sign else ''}.1%}".replace("-", "−") for number in interval])
+
+
+def _shares(of: dict[str, Interval]) -> str:
+    value, low, high = (f"{share:.1%}" for share in of["top-1"])
+    return _bracketed([f"{value}{SPACE}·{SPACE}{of['top-5'][0]:.0%}", low, high])
+
+
+def _bracketed(words: Sequence[str]) -> str:
+    """A value and its interval, which stays on one line."""
+    value, low, high = words
+    return f"{value} ({low}{SPACE}to{SPACE}{high})"
 
 
 def _signed(number: float) -> str:

@@ -29,7 +29,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str, l
     body = "".join(_row(row, row[0] in lit) for row in rows)
     frame = f'<div class="glm-frame" tabindex="0" role="group" aria-label="{esc(plain(caption))}">'
     html = (
-        f'<div class="glm-table">{style("glm-table")}{frame}<table><caption>{rich(caption)}</caption>'
+        f'<div class="glm-table">{style("glm-table")}{frame}<table><caption><span>{rich(caption)}</span></caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></div>"
     )
     return Element("glm-table", f"{plain(caption)} " + "; ".join(", ".join(map(plain, row)) for row in rows), html)

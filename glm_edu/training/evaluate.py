@@ -73,14 +73,14 @@ class Trial:
         rows = {task: LEFT if (row, task) == (BOTH, CONTINUATION) else row for task in TASKS}
         return {task: baselines.scores(rows[task], self.sites[task], progress) for task in TASKS}
 
-    @torch.no_grad()
     def _scores(self, model: Transformer, task: str, batches: list[list[Blank]], bar: tqdm) -> Iterator[Scores]:
         tokenizer, mask = tang_tokenizer(), "[gMASK]" if task == CONTINUATION else "[MASK]"
         counted = torch.from_numpy(is_counted(tokenizer))
         for blanks in batches:
             examples = [corrupt(self.texts[n], [(start, length)], tokenizer, mask) for n, start, length in blanks]
             ids, positions, labels = collate(examples, tokenizer.pad_id)
-            logits = model(ids, position_ids=positions if model.config.rotary_channels == 2 else None)[:, :-1]
+            with torch.no_grad():
+                logits = model(ids, position_ids=positions if model.config.rotary_channels == 2 else None)[:, :-1]
             labels = labels[:, 1:]  # b s-1   each the id that comes next
             here = (labels >= 0) & counted[labels.clamp(min=0)]
             yield score(logits[here].log_softmax(-1).numpy(), labels[here].numpy())
@@ -184,7 +184,7 @@ def text_table(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _cell(of: dict[str, list[float]]) -> str:
+def _cell(of: dict[str, Sequence[float]]) -> str:
     nats, top1, top5 = (of[name][0] for name in MEASURES)
     return f"{nats:>8.2f}{top1:>7.1%}{top5:>7.1%}"
 

@@ -14,7 +14,7 @@ def test_every_row_and_column_has_a_heading_that_says_so():
     assert html.count('scope="col"') == 3
     assert html.count('scope="row"') == 2
     assert html.count("<td>") == 4
-    assert "<caption>what to notice</caption>" in html
+    assert "<caption><span>what to notice</span></caption>" in html
 
 
 def test_the_frame_is_reached_by_keyboard_and_named():
