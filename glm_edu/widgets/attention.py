@@ -14,7 +14,7 @@ from glm_edu.figures.palette import LAYOUT_FAMILIES, WORDS
 from glm_edu.text.characters import CharacterTokenizer
 from glm_edu.widgets.explorer import Explorer
 
-COUPLET = "白日依山尽，[MASK]河入海流。"  # under the white sun a yellow river; Tang GLM has not read it
+COUPLET = "明月松间照，清泉石[MASK]流。"  # a moon among pines, a spring upon stones; Tang GLM has not read it
 
 
 def explore_attention(

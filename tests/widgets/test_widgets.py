@@ -102,10 +102,10 @@ def test_attention_names_the_columns_of_a_prompt_prefix():
 def test_without_a_model_the_trained_one_reads_a_poem():
     box = explore_attention(layer=1, head=2)
     model = Transformer.from_pretrained("tang-glm")
-    ids = torch.tensor([load_tokenizer("tang-glm").encode("白日依山尽，[MASK]河入海流。")])
+    ids = torch.tensor([load_tokenizer("tang-glm").encode("明月松间照，清泉石[MASK]流。")])
     assert (box.controls["layer"].value, box.figure.data["head"]) == (1, 2)
     assert box.figure.data["thousandths"] == recorded(model, ids, 1)
-    assert box.figure.data["rows"] == [*"白日依山尽，", "[MASK]", *"河入海流。", "<sop>"]
+    assert box.figure.data["rows"] == [*"明月松间照，清泉石", "[MASK]", *"流。", "<sop>"]
 
 
 def test_a_model_comes_with_its_ids_and_their_tokens(model):
