@@ -63,7 +63,7 @@ def copies_table(results: dict[str, Any]) -> Element:
     copied, usual = (results["copies"][name]["interval"] for name in ("generated", "real"))
     often = "more often" if copied[0] > usual[1] else "less often" if copied[1] < usual[0] else "about as often"
     caption = (
-        "Lines after the first; runs in characters; 95 % over poems. **Notice** that generated lines stand in a "
+        "Lines after the first, with 95 % over lines; runs in characters. **Notice** that generated lines stand in a "
         f"training poem {often} {'as' if 'as' in often else 'than'} real ones."
     )
     columns = ["", "lines", "stand in a training poem", "longest shared run, mean", "longest of all"]

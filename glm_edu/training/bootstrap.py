@@ -1,13 +1,18 @@
 """How sure a mean over poems is: draw the poems again with replacement, many times, and see how far it moves.
 
-Efron and Tibshirani 1993, chapter 13: the percentile interval.
+Efron and Tibshirani 1993, chapter 13: the percentile interval. A share that is all or nothing never moves, however few
+the poems; a share of hits has the interval of Wilson 1927, which knows how many were tried.
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from glm_edu.errors import InputError
 
 RESAMPLES = 2000
 Interval = tuple[float, float]
@@ -23,6 +28,20 @@ def percentiles(statistics: Float[Tensor, " r"]) -> Interval:
     """The 95 % interval of a statistic that was computed on each resample."""
     low, high = statistics.double().quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return low, high
+
+
+def share_interval(hits: int, tried: int) -> Interval:
+    """The 95 % interval of a share of hits, by Wilson's score.
+
+    Raises:
+        InputError: nothing was tried, or there are more hits than tries.
+    """
+    if not 0 <= hits <= tried or tried < 1:
+        raise InputError(f"{hits} hits of {tried}: an interval needs at least one try, and no more hits than tries.")
+    share, z = hits / tried, 1.96
+    middle, spread = share + z**2 / (2 * tried), z * math.sqrt(share * (1 - share) / tried + (z / (2 * tried)) ** 2)
+    low, high = ((middle + sign * spread) / (1 + z**2 / tried) for sign in (-1, 1))
+    return max(low, 0.0), min(high, 1.0)
 
 
 def mean_interval(values: Float[Tensor, " p"]) -> Interval:

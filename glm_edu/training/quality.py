@@ -27,7 +27,7 @@ from glm_edu.generate import generate
 from glm_edu.model.transformer import Transformer
 from glm_edu.record import record
 from glm_edu.text.characters import CharacterTokenizer
-from glm_edu.training.bootstrap import mean_interval, percentiles, resampled
+from glm_edu.training.bootstrap import percentiles, resampled, share_interval
 from glm_edu.training.held_out import held_out
 from glm_edu.training.poems import poems
 from glm_edu.training.results import store
@@ -98,7 +98,7 @@ def form(text: str, width: int) -> dict[str, bool]:
 
 
 def measure_form(texts: Sequence[str]) -> dict[str, Any]:
-    """The share of poems that are right in each point, and of those in all that are quatrains; 95 % over poems.
+    """The share of poems that are right in each point, with 95 % for all of them; and the quatrains among those.
 
     A poem's first line sets its width.
     """
@@ -106,7 +106,7 @@ def measure_form(texts: Sequence[str]) -> dict[str, Any]:
     shares = {point: sum(found[point] for found in forms) / len(forms) for point in forms[0]}
     right = right_poems(texts)
     return shares | {
-        "interval": mean_interval(torch.tensor([float(found["all of it"]) for found in forms])),
+        "interval": share_interval(sum(found["all of it"] for found in forms), len(forms)),
         "quatrains": sum(len(lines_of(text)) == 4 for text in right) / max(1, len(right)),
     }
 
@@ -163,13 +163,12 @@ def measure_copies(texts: Sequence[str]) -> dict[str, Any]:
     """The share of lines after the first that are lines of training poems, and the runs that poems share with them."""
     training = poems("train")
     lines = {line for poem in training for line in poem.lines}
-    written = torch.tensor([float(len(lines_of(text)) - 1) for text in texts])  # p
-    copied = torch.tensor([float(sum(line in lines for line in lines_of(text)[1:])) for text in texts])  # p
-    drawn = resampled(len(texts))  # r p
+    written = [line for text in texts for line in lines_of(text)[1:]]
+    copied = sum(line in lines for line in written)
     runs = longest_shared(["".join(lines_of(text)[1:]) for text in texts], ["".join(p.lines) for p in training])
     return {
-        "lines": int(written.sum()), "copied": int(copied.sum()), "share": (copied.sum() / written.sum()).item(),
-        "interval": percentiles((drawn @ copied) / (drawn @ written)),
+        "lines": len(written), "copied": copied, "share": copied / len(written),
+        "interval": share_interval(copied, len(written)),
         "mean run": sum(runs) / len(runs), "longest run": max(runs),
     }  # fmt: skip
 

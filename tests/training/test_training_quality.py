@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from glm_edu import Transformer, record
 from glm_edu.errors import InputError
 from glm_edu.training import quality, results
-from glm_edu.training.bootstrap import mean_interval, percentiles, resampled
+from glm_edu.training.bootstrap import mean_interval, percentiles, resampled, share_interval
 from glm_edu.training.held_out import held_out
 from glm_edu.training.poems import poems
 from glm_edu.training.quality import (
@@ -206,6 +206,15 @@ def test_intervals_hold_the_mean_and_shrink_with_the_root_of_the_number() -> Non
     assert mean_interval(few)[0] < few.mean() < mean_interval(few)[1]
     assert resampled(9).sum(1).eq(9).all()
     assert percentiles(torch.arange(1001.0)) == (25.0, 975.0)
+
+
+def test_a_share_of_all_or_nothing_is_not_certain() -> None:
+    """By the formula of Wilson 1927, worked out by hand: 10 of 10 is 1 / (1 + 3.8416 / 10) to 1."""
+    assert share_interval(10, 10) == pytest.approx((1 / 1.38416, 1.0))
+    assert share_interval(0, 10) == pytest.approx((0.0, 0.38416 / 1.38416))
+    assert share_interval(500, 1000) == pytest.approx((0.5 - 0.0309, 0.5 + 0.0309), abs=1e-4)
+    with pytest.raises(InputError, match="11 hits of 10"):
+        share_interval(11, 10)
 
 
 def test_rounding_reaches_every_float() -> None:
