@@ -8,9 +8,8 @@ from typing import Any
 from glm_edu.page.element import Element
 from glm_edu.page.proof import ProofRow, proof
 from glm_edu.page.table import table
-from glm_edu.training.evaluate import BOTH, INFILLING, LEFT, NETWORKS, TASKS, targets
+from glm_edu.training.evaluate import BOTH, INFILLING, LEFT, NETWORKS, TASKS, TITLES, signed, targets
 
-NAMES = {INFILLING: "mean of the three blanks"}
 COLUMNS = (*TASKS, INFILLING)
 VARIANTS = {
     "one-clock": ("one clock instead of two", "two clocks"),
@@ -44,7 +43,7 @@ def nats_table(results: dict[str, Any]) -> Element:
     """Cross-entropy of every row on every task, and how far Tang GLM is from the strongest row without a network."""
     rows = [[row, *(_nats(of[task]["cross-entropy"]) for task in COLUMNS)] for row, of in results["rows"].items()]
     ahead = results["ahead"][BOTH]
-    gaps = "; ".join(f"{_name(task)} {_compared(ahead[task]['cross-entropy'])}" for task in COLUMNS)
+    gaps = "; ".join(f"{_name(task)} {_compared(ahead[task]['cross-entropy'], '.2f')}" for task in COLUMNS)
     caption = (
         f"Nats a character on {results['poems']:,} held-out poems; lower is better; in brackets 95 % over poems. "
         f"**Notice** where `{NETWORKS[0]}` stands beside the {BOTH}: {gaps}."
@@ -55,11 +54,11 @@ def nats_table(results: dict[str, Any]) -> Element:
 def accuracy_table(results: dict[str, Any]) -> Element:
     """Top-1 and top-5 accuracy of every row on every task."""
     rows = [[row, *(_shares(of[task]) for task in COLUMNS)] for row, of in results["rows"].items()]
-    best = {task: max(results["rows"], key=lambda row: results["rows"][row][task]["top-1"][0]) for task in COLUMNS}
-    winners = "; ".join(f"{_name(task)}: {best[task]}" for task in COLUMNS)
+    ahead = results["ahead"][BOTH]
+    gaps = "; ".join(f"{_name(task)} {_compared(ahead[task]['top-1'], '.1%')}" for task in COLUMNS)
     caption = (
         "How often the right character is the likeliest · among the likeliest five; in brackets 95 % of the first. "
-        f"**Notice** who is right most often: {winners}."
+        f"**Notice** how often `{NETWORKS[0]}` is right beside the {BOTH}: {gaps}."
     )
     return table(["", *map(_name, COLUMNS)], rows, caption, lit=NETWORKS[:1])
 
@@ -73,8 +72,7 @@ def generations_table(results: dict[str, Any]) -> Element:
     """How far Tang GLM is ahead of the causal second generation, trained the same."""
     of = results["ahead"][NETWORKS[1]]
     rows = [
-        [_name(task), _nats(of[task]["cross-entropy"], sign=True), _percent(of[task]["top-1"], sign=True)]
-        for task in COLUMNS
+        [_name(task), signed(of[task]["cross-entropy"], ".2f"), signed(of[task]["top-1"], ".1%")] for task in COLUMNS
     ]
     caption = (
         f"How far `{NETWORKS[0]}` is ahead of `{NETWORKS[1]}`, with 95 % intervals of the difference over the same "
@@ -88,7 +86,7 @@ def ablation_table(results: dict[str, Any]) -> Element:
     reference = results["rows"]["reference"]
     rows = [["as ChatGLM-6B", *(_nats(reference[task]["cross-entropy"]) for task in COLUMNS)]]
     for row, (what, _) in VARIANTS.items():
-        rows.append([what, *(_nats(results["ahead"][row][task]["cross-entropy"], sign=True) for task in COLUMNS)])
+        rows.append([what, *(signed(results["ahead"][row][task]["cross-entropy"], ".2f") for task in COLUMNS)])
     caption = (
         f"First row: nats a character after {results['steps']:,} steps. Others: how much more the variant needs (+) or "
         "how much less (−), with 95 % intervals of the difference over the same poems. "
@@ -116,22 +114,18 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def _name(task: str) -> str:
-    return NAMES.get(task, task)
+    return TITLES.get(task, task)
 
 
-def _compared(ahead: Interval) -> str:
+def _compared(ahead: Interval, digits: str) -> str:
     value, low, high = ahead
     if low <= 0 <= high:
-        return f"not to be told apart ({_signed(value)})"
-    return f"{abs(value):.2f} {'ahead' if value > 0 else 'behind'}"
+        return f"not to be told apart, {signed(ahead, digits)}"
+    return f"{abs(value):{digits}} {'ahead' if value > 0 else 'behind'}"
 
 
-def _nats(interval: Interval, sign: bool = False) -> str:
-    return _bracketed([_signed(number) if sign else f"{number:.2f}" for number in interval])
-
-
-def _percent(interval: Interval, sign: bool = False) -> str:
-    return _bracketed([f"{number:{'+' if sign else ''}.1%}".replace("-", "−") for number in interval])
+def _nats(interval: Interval) -> str:
+    return _bracketed([f"{number:.2f}" for number in interval])
 
 
 def _shares(of: dict[str, Interval]) -> str:
@@ -143,7 +137,3 @@ def _bracketed(words: Sequence[str]) -> str:
     """A value and its interval, which stays on one line."""
     value, low, high = words
     return f"{value} ({low}{SPACE}to{SPACE}{high})"
-
-
-def _signed(number: float) -> str:
-    return f"{number:+.2f}".replace("-", "−")

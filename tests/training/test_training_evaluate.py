@@ -13,7 +13,7 @@ import torch
 
 from glm_edu import Transformer
 from glm_edu.errors import InputError, ResultsNotFoundError
-from glm_edu.training import evaluate, results
+from glm_edu.training import evaluate, heads, quality, results
 from glm_edu.training.baselines import BASELINES, BOTH, LEFT, Baselines
 from glm_edu.training.batches import line_spans
 from glm_edu.training.blanks import CONTINUATION, LENGTHS, ONES, TASKS, Blank, draw_blanks, is_counted, sites_of
@@ -139,7 +139,12 @@ def made_up(ours: float, top1: float) -> dict[str, Any]:
     rows["uniform"]["1 character"]["cross-entropy"][0] = 4.5  # whichever row is best is the one to beat
     for of in rows[NETWORKS[0]].values():
         of["cross-entropy"][0], of["top-1"][0] = ours, top1
-    ahead = {name: copy.deepcopy(row) for name in rows if name != NETWORKS[0]}
+    better = rows[NETWORKS[0]]
+    ahead = {
+        name: {task: {"cross-entropy": [of[task]["cross-entropy"][0] - ours, -1.0, 1.0],
+                      "top-1": [top1 - of[task]["top-1"][0], -1.0, 1.0]} for task in better}
+        for name, of in rows.items() if name != NETWORKS[0]
+    }  # fmt: skip
     return {"poems": 3, "rows": rows, "ahead": ahead}
 
 
@@ -225,6 +230,12 @@ def test_the_ngrams_reproduce_the_stored_evaluation() -> None:
         again = statistics(baselines.scores(row, some.sites[task], False), some.sites[task].poem, everyone)
         for measure in MEASURES:
             assert again[measure].item() == pytest.approx(stored["subset"][row][task][measure], abs=NATS)
+
+
+def test_what_was_aimed_at_is_met_but_for_one_kind_of_blank() -> None:
+    # Of one character both neighbours are given, and there the n-gram of both sides comes within 0.4 nats.
+    missed = [what for met, what, _ in targets(results.load("evaluation")) if not met]
+    assert missed == ["1 character: cross-entropy 0.4 nats below every n-gram"]
 
 
 def test_the_stored_evaluation_is_of_the_whole_test_split() -> None:
