@@ -1,7 +1,7 @@
 """The poems as they ship, and the script that made them, on small made-up records.
 
-Mutations that must fail here: known poems may go to train; an unseeded shuffle; validation and test
-overlap; a variant may stay; five lines pass as a poem; the vocabulary counts every split; commonest last.
+Mutations that must fail here: known poems may go to train; an unseeded shuffle; a variant may stay; twelve lines pass
+as a poem; the package's files in the order of their names; the vocabulary counts every split; commonest last.
 """
 
 from __future__ import annotations
@@ -151,6 +151,7 @@ def test_clean_keeps_the_four_forms_in_simplified_characters() -> None:
     [
         ["牀前看月光，疑是地上霜。"],  # two lines
         ["牀前看月光，疑是地上霜。"] * 3,  # six
+        ["牀前看月光，疑是地上霜。"] * 6,  # twelve
         ["牀前看月光，疑是地上霜。", "故人西辭黃鶴樓，煙花三月下揚州。"],  # two widths
         ["牀前看月光，疑是地上。"] * 2,  # a character short
         ["牀前看月光，疑是□上霜。"] * 2,  # one that is lost
