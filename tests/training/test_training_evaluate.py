@@ -230,6 +230,9 @@ def test_the_ngrams_reproduce_the_stored_evaluation() -> None:
         again = statistics(baselines.scores(row, some.sites[task], False), some.sites[task].poem, everyone)
         for measure in MEASURES:
             assert again[measure].item() == pytest.approx(stored["subset"][row][task][measure], abs=NATS)
+    sites = some.sites["2 characters"].only(slice(0, 6))  # computed by distance, given back in the order of the sites
+    alone = [baselines.scores(BOTH, sites.only(np.array([i])), False).loss[0] for i in range(6)]
+    assert baselines.scores(BOTH, sites, False).loss == pytest.approx(alone)
 
 
 def test_what_was_aimed_at_is_met_but_for_one_kind_of_blank() -> None:
