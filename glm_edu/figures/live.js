@@ -219,7 +219,12 @@
       paths[level] = (paths[level] || "") + `M${k} ${q}h1v1h-1z`;
     }));
     const drawn = Object.keys(paths).filter((level) => level > 0);
-    svg.innerHTML = drawn.map((level) => `<path class="l${level}" d="${paths[level]}"/>`).join("");
+    svg.replaceChildren(...drawn.map((level) => {
+      const path = document.createElementNS(svg.namespaceURI, "path");
+      path.setAttribute("class", `l${level}`);
+      path.setAttribute("d", paths[level]);
+      return path;
+    }));
   }
 
   function attentionFilm(figure, data, words) {
