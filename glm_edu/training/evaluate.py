@@ -9,7 +9,6 @@ Behind it come ``quality`` and ``heads``, which are commands of their own too.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,17 +19,17 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-from glm_edu.errors import GLMError, InputError
+from glm_edu.errors import InputError
 from glm_edu.model.transformer import Transformer
 from glm_edu.training import heads, quality
 from glm_edu.training.baselines import BASELINES, BOTH, LEFT, Baselines, encoded
 from glm_edu.training.batches import collate
 from glm_edu.training.blanks import CONTINUATION, LENGTHS, TASKS, Blank, draw_blanks, is_counted, sites_of
 from glm_edu.training.bootstrap import RESAMPLES, resampled
+from glm_edu.training.command import measure_and_show, measuring_parser, target_lines
 from glm_edu.training.corrupt import corrupt
 from glm_edu.training.poems import Poem, poems
 from glm_edu.training.publish import load_run
-from glm_edu.training.results import store
 from glm_edu.training.rounding import rounded
 from glm_edu.training.scores import MEASURES, Scores, figure, joined, score, statistics
 from glm_edu.training.settings import training_config
@@ -199,34 +198,27 @@ def _cell(of: dict[str, Sequence[float]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print, and store with ``--write``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m glm_edu.training.evaluate", description="Tang GLM against n-grams on held-out poems."
-    )
-    parser.add_argument("--write", action="store_true", help="store the results where the book reads them")
+    """Measure, print, and store with ``--write``; then what Tang GLM writes, and what its heads learned."""
+    parser = measuring_parser("evaluate", "Tang GLM against n-grams on held-out poems.")
     parser.add_argument("--ablation", action="store_true", help="measure the ablation runs instead")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the ablation runs lie (default: runs)")
     parser.add_argument("--every", type=int, default=1, help="one poem in so many, for a quick look; never stored")
     wanted = parser.parse_args(arguments)
     if wanted.write and wanted.every != 1:
         parser.error("--write stores the whole test split; leave --every out.")
-    try:
-        results = ablation(wanted.runs, wanted.every) if wanted.ablation else evaluate(wanted.every)
-    except GLMError as error:
-        print(error, file=sys.stderr)
-        return 1
-    results = rounded(results)
-    print(text_table(results))
-    if not wanted.ablation:
-        print("\n".join(f"{'met    ' if met else 'not met'} {what}: {got}" for met, what, got in targets(results)))
-    if wanted.write:
-        print(f"stored in {store('ablation' if wanted.ablation else 'evaluation', results).name}")
-    return 0 if wanted.ablation or wanted.every != 1 else _others(["--write"] if wanted.write else [])
-
-
-def _others(arguments: list[str]) -> int:
-    """What Tang GLM writes and what its heads learned: the commands that follow the evaluation."""
-    return max(part.main(arguments) for part in (quality, heads))
+    if wanted.ablation:
+        return measure_and_show(
+            "ablation", lambda: rounded(ablation(wanted.runs, wanted.every)), text_table, wanted.write
+        )
+    failed = measure_and_show(
+        "evaluation",
+        lambda: rounded(evaluate(wanted.every)),
+        lambda results: "\n".join([text_table(results), *target_lines(targets(results))]),
+        wanted.write,
+    )
+    if failed or wanted.every != 1:
+        return failed
+    return max(part.main(["--write"] if wanted.write else []) for part in (quality, heads))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ the head, with an interval over poems, beside the change for the head of median 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -22,16 +21,17 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from glm_edu.errors import GLMError, InputError
+from glm_edu.errors import InputError
 from glm_edu.model.transformer import Transformer
 from glm_edu.record import record
 from glm_edu.training.batches import Batch, collate
 from glm_edu.training.behaviours import BEHAVIOURS, Layout, attention_mass, layout, pairs_of, uniform_mass
 from glm_edu.training.bootstrap import mean_interval
+from glm_edu.training.command import measure_and_show, measuring_parser
 from glm_edu.training.corrupt import corrupt
 from glm_edu.training.held_out import held_out
 from glm_edu.training.poems import Poem
-from glm_edu.training.results import load, store
+from glm_edu.training.results import load
 from glm_edu.training.rounding import rounded
 from glm_edu.training.vocabulary import tang_tokenizer
 
@@ -227,20 +227,10 @@ def _range(interval: Sequence[float]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Search, ablate, print, and store with ``--write``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m glm_edu.training.heads", description="What the heads of Tang GLM learned, and what they matter."
+    wanted = measuring_parser("heads", "What the heads of Tang GLM learned.").parse_args(arguments)
+    return measure_and_show(
+        "heads", lambda: measure_heads(Transformer.from_pretrained("tang-glm")), heads_table, wanted.write
     )
-    parser.add_argument("--write", action="store_true", help="store the results where the book reads them")
-    wanted = parser.parse_args(arguments)
-    try:
-        results = measure_heads(Transformer.from_pretrained("tang-glm"))
-    except GLMError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(heads_table(results))
-    if wanted.write:
-        print(f"\nstored in {store('heads', results).name}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ were taken from.
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections import defaultdict
@@ -22,15 +21,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from glm_edu.errors import GLMError, InputError
+from glm_edu.errors import InputError
 from glm_edu.generate import generate
 from glm_edu.model.transformer import Transformer
 from glm_edu.record import record
 from glm_edu.text.characters import CharacterTokenizer
 from glm_edu.training.bootstrap import percentiles, resampled, share_interval
+from glm_edu.training.command import measure_and_show, measuring_parser, target_lines
 from glm_edu.training.held_out import held_out
 from glm_edu.training.poems import poems
-from glm_edu.training.results import store
 from glm_edu.training.rhymes import rhymes
 from glm_edu.training.rounding import rounded
 from glm_edu.training.vocabulary import tang_tokenizer
@@ -230,21 +229,13 @@ def _range(interval: Sequence[float]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print, and store with ``--write``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m glm_edu.training.quality", description="Form, rhyme and copies of what Tang GLM writes."
+    wanted = measuring_parser("quality", "Form, rhyme and copies of what Tang GLM writes.").parse_args(arguments)
+    return measure_and_show(
+        "quality",
+        lambda: measure_quality(Transformer.from_pretrained("tang-glm")),
+        lambda results: "\n".join([quality_table(results), "", *target_lines(quality_targets(results))]),
+        wanted.write,
     )
-    parser.add_argument("--write", action="store_true", help="store the results where the book reads them")
-    wanted = parser.parse_args(arguments)
-    try:
-        results = measure_quality(Transformer.from_pretrained("tang-glm"))
-    except GLMError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(quality_table(results), "", sep="\n")
-    print("\n".join(f"{'met    ' if met else 'not met'} {what}: {got}" for met, what, got in quality_targets(results)))
-    if wanted.write:
-        print(f"stored in {store('quality', results).name}")
-    return 0
 
 
 if __name__ == "__main__":
