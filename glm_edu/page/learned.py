@@ -11,11 +11,12 @@ import torch
 from glm_edu.figures.effects import effect_map
 from glm_edu.figures.figure import Figure
 from glm_edu.page.element import Element
-from glm_edu.page.proof import ProofRow, proof
+from glm_edu.page.proof import target_proof
 from glm_edu.page.table import table
 from glm_edu.training.behaviours import BEHAVIOURS
 from glm_edu.training.heads import MEANINGS
 from glm_edu.training.quality import POINTS, quality_targets
+from glm_edu.training.rounding import bracketed
 
 Entry = dict[str, Any]  # what is stored of one kind of looking
 SPACE = "\xa0"  # does not break, and a label does not draw it
@@ -42,7 +43,7 @@ def rhyme_table(results: dict[str, Any]) -> Element:
         [
             f"{name}, {found['poems']} poems",
             *(_percent(found[key], found[f"{key} interval"]) for key in ("rate", "control")),
-            f"{found['ratio']:.1f}" + _ends(*(f"{end:.1f}" for end in found["ratio interval"])),
+            bracketed(*(f"{number:.1f}" for number in (found["ratio"], *found["ratio interval"]))),
         ]
         for name, found in rhyme.items()
     ]
@@ -72,7 +73,7 @@ def copies_table(results: dict[str, Any]) -> Element:
 
 def quality_rows(results: dict[str, Any]) -> Element:
     """The targets that were set before the training, met or not."""
-    return proof([ProofRow(met, what, got, "met" if met else "not met") for met, what, got in quality_targets(results)])
+    return target_proof(quality_targets(results))
 
 
 def kinds_table() -> Element:
@@ -102,7 +103,7 @@ def search_table(results: dict[str, Any]) -> Element:
     rows = [
         [
             _code(kind), _name(entry["best"]),
-            f"{entry['mass']:.2f}" + _ends(*(f"{end:.2f}" for end in entry["mass interval"])),
+            bracketed(*(f"{number:.2f}" for number in (entry["mass"], *entry["mass interval"]))),
             f"{entry['uniform']:.2f}", f"{entry['lift']:.1f}",
         ]
         for kind, entry in kinds.items()
@@ -126,12 +127,14 @@ def effect_table(results: dict[str, Any]) -> Element:
         ]
         for kind, entry in kinds.items()
     ]  # fmt: skip
+    heads = sum(map(len, results["changes"]["blank"]))
     more = sum(verdict(entry) == MORE for entry in kinds.values())
     caption = (
         "Change of the loss, nats a token, with 95 % over poems; more than 0: the head is missed. "
         f"**Notice** the last column: in {more} of {len(kinds)} kinds the head is missed more than the control."
     )
-    return table(["kind: head", "loss of", "change", "rank of 16", "control", "the head is missed"], rows, caption)
+    columns = ["kind: head", "loss of", "change", f"rank of {heads}", "control", "the head is missed"]
+    return table(columns, rows, caption)
 
 
 MORE, SOME, NOT, LESS = "more than the control", "no more than the control", "not for certain", "not: better without it"
@@ -146,16 +149,11 @@ def verdict(entry: Entry) -> str:
 
 
 def _percent(share: float, interval: Sequence[float] | None = None) -> str:
-    return f"{share:.1%}" + ("" if interval is None else _ends(*(f"{end:.1%}" for end in interval)))
-
-
-def _ends(low: str, high: str) -> str:
-    """An interval in brackets, which a narrow cell does not break."""
-    return f" ({low}{SPACE}to{SPACE}{high})"
+    return f"{share:.1%}" if interval is None else bracketed(*(f"{number:.1%}" for number in (share, *interval)))
 
 
 def _nats(change: float, interval: Sequence[float]) -> str:
-    return _signed(change) + _ends(*map(_signed, interval))
+    return bracketed(*map(_signed, (change, *interval)))
 
 
 def _signed(value: float) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from glm_edu.page.element import Element
-from glm_edu.page.proof import ProofRow, proof
+from glm_edu.page.proof import target_proof
 from glm_edu.page.table import table
-from glm_edu.training.evaluate import BOTH, INFILLING, LEFT, NETWORKS, TASKS, TITLES, signed, targets
+from glm_edu.training.evaluate import BOTH, INFILLING, LEFT, NETWORKS, TASKS, TITLES, targets
+from glm_edu.training.rounding import bracketed, signed
 
 COLUMNS = (*TASKS, INFILLING)
 VARIANTS = {
@@ -65,7 +66,7 @@ def accuracy_table(results: dict[str, Any]) -> Element:
 
 def target_rows(results: dict[str, Any]) -> Element:
     """The targets that were set before the training, met or not."""
-    return proof([ProofRow(met, what, got, "met" if met else "not met") for met, what, got in targets(results)])
+    return target_proof(targets(results))
 
 
 def generations_table(results: dict[str, Any]) -> Element:
@@ -125,15 +126,9 @@ def _compared(ahead: Interval, digits: str) -> str:
 
 
 def _nats(interval: Interval) -> str:
-    return _bracketed([f"{number:.2f}" for number in interval])
+    return bracketed(*(f"{number:.2f}" for number in interval))
 
 
 def _shares(of: dict[str, Interval]) -> str:
     value, low, high = (f"{share:.1%}" for share in of["top-1"])
-    return _bracketed([f"{value}{SPACE}·{SPACE}{of['top-5'][0]:.0%}", low, high])
-
-
-def _bracketed(words: Sequence[str]) -> str:
-    """A value and its interval, which stays on one line."""
-    value, low, high = words
-    return f"{value} ({low}{SPACE}to{SPACE}{high})"
+    return bracketed(f"{value}{SPACE}·{SPACE}{of['top-5'][0]:.0%}", low, high)

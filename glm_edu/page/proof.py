@@ -37,6 +37,11 @@ def proof(rows: Sequence[ProofRow]) -> Element:
     return Element("glm-proof", summary, html)
 
 
+def target_proof(targets: Sequence[tuple[bool, str, str]]) -> Element:
+    """Targets that were set before a training: whether each is met, what it is, and the figure."""
+    return proof([ProofRow(met, what, figure, "met" if met else "not met") for met, what, figure in targets])
+
+
 def _item(row: ProofRow) -> str:
     mark = {True: "ok", False: "no", None: "open"}[row.ok]
     return f'<li><b class="{mark}">{esc(row.word)}</b><span>{rich(row.what)}</span><code>{esc(row.figure)}</code></li>'

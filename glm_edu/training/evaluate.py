@@ -30,7 +30,7 @@ from glm_edu.training.command import measure_and_show, measuring_parser, target_
 from glm_edu.training.corrupt import corrupt
 from glm_edu.training.poems import Poem, poems
 from glm_edu.training.publish import load_run
-from glm_edu.training.rounding import rounded
+from glm_edu.training.rounding import rounded, signed
 from glm_edu.training.scores import MEASURES, Scores, figure, joined, score, statistics
 from glm_edu.training.settings import training_config
 from glm_edu.training.vocabulary import tang_tokenizer
@@ -169,12 +169,6 @@ def targets(results: dict[str, Any]) -> list[tuple[bool, str, str]]:
         found.append((met[0], f"{what}: cross-entropy {MARGIN} nats below every n-gram", signed(nats, ".2f")))
         found.append((met[1], f"{what}: top-1 above every n-gram", signed(share, ".1%")))
     return found
-
-
-def signed(interval: Sequence[float], digits: str) -> str:
-    """A difference and its interval, which stays on one line."""
-    value, low, high = (f"{number:+{digits}}".replace("-", "−") for number in interval)
-    return f"{value} ({low}\xa0to\xa0{high})"
 
 
 def text_table(results: dict[str, Any]) -> str:

@@ -85,7 +85,9 @@ def test_every_kind_has_its_rows(heads: dict) -> None:
     heads["kinds"]["mask token"] |= {"best": [3, 1], "change": -0.004, "change interval": [-0.123, 0.1]}
     assert "mask token: 3.1" in effect_table(heads).summary
     assert "0.00 (−0.12\xa0to\xa0+0.10)" in effect_table(heads).summary
-    assert NOT in effect_table(heads).summary
+    assert NOT in effect_table(heads).summary and "rank of 16" in effect_table(heads).html
+    del heads["changes"]["blank"][-1]
+    assert "rank of 12" in effect_table(heads).html
     assert "<sop>" not in search_table(heads).html and "&lt;sop&gt;" in search_table(heads).html
 
 
