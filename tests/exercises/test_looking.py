@@ -3,6 +3,7 @@
 import pytest
 import torch
 from tiny import prompt, tiny
+from verdicts import STUBS, assert_kind
 
 from glm_edu.exercises import CLOSE, looking, same
 from glm_edu.exercises.looking import PLACE, TOKENS, check_lens, check_reach, check_stack
@@ -37,8 +38,7 @@ def stack_by_hand(streams, weight, bias, eps, head):
     (check_stack, stack_by_hand), (check_stack, lens_in_float32),
 ])  # fmt: skip
 def test_a_solution_passes(check, solution):
-    verdict = check(solution)
-    assert verdict.ok and verdict.kind == "right", verdict
+    assert_kind(check(solution), "right")
 
 
 def test_the_solution_is_the_lens_of_the_package():
@@ -65,18 +65,10 @@ def test_the_right_counts_are_those_of_a_real_patch_map():
 # ---- stubs ----
 
 
-def raises(*_):
-    raise NotImplementedError
-
-
-def returns_nothing(*_):
-    pass
-
-
 @pytest.mark.parametrize("check", [check_lens, check_stack])
-@pytest.mark.parametrize("stub", [raises, returns_nothing])
+@pytest.mark.parametrize("stub", STUBS)
 def test_a_stub_is_not_written_yet(check, stub):
-    assert not check(stub).ok and check(stub).kind == "not written yet"
+    assert_kind(check(stub), "not written yet")
 
 
 @pytest.mark.parametrize("numbers", [(..., ..., ...), (1, ..., 15), (1, 25, None)])
@@ -115,8 +107,7 @@ def test_code_as_it_was_handed_over_is_not_written_yet():
     ((1, 25, 15.0), "not a whole number"),
 ])  # fmt: skip
 def test_a_wrong_count_gets_its_hint(numbers, kind):
-    verdict = check_reach(*numbers)
-    assert not verdict.ok and verdict.kind == kind, verdict
+    assert_kind(check_reach(*numbers), kind)
 
 
 def normed(centre="mean", scale="variance", axis=-1, unbiased=False, root=True, gain=1, shift=1, eps_inside=True):
@@ -157,8 +148,7 @@ def normed(centre="mean", scale="variance", axis=-1, unbiased=False, root=True, 
     (lambda *given: normed()(*given) + 1, "another mistake"),
 ])  # fmt: skip
 def test_a_wrong_lens_gets_its_hint(answer, kind):
-    verdict = check_lens(answer)
-    assert not verdict.ok and verdict.kind == kind, verdict
+    assert_kind(check_lens(answer), kind)
 
 
 def stacked(mean=lambda x: x, scale=lambda x: x, average=False, unbiased=False, gain=1, shift=1):
@@ -188,8 +178,7 @@ def stacked(mean=lambda x: x, scale=lambda x: x, average=False, unbiased=False, 
     (lambda *given: None, "not written yet"),
 ])  # fmt: skip
 def test_a_wrong_stack_gets_its_hint(answer, kind):
-    verdict = check_stack(answer)
-    assert not verdict.ok and verdict.kind == kind, verdict
+    assert_kind(check_stack(answer), kind)
 
 
 def test_an_unknown_mistake_is_told_by_its_place():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from verdicts import STUBS, assert_kind, assert_told_apart
 
 from glm_edu import ModelConfig
 from glm_edu.exercises import masks
@@ -41,14 +42,12 @@ def positions_in_place(context, keep):
 
 @pytest.mark.parametrize("solution", [mask_in_loops, mask_from_two_squares, padded_prefix_mask])
 def test_a_right_mask_passes(solution):
-    verdict = check_mask(solution)
-    assert verdict.ok and verdict.kind == "right", verdict
+    assert_kind(check_mask(solution), "right")
 
 
 @pytest.mark.parametrize("solution", [positions_in_loops, positions_in_place, padded_positions])
 def test_right_positions_pass(solution):
-    verdict = check_positions(solution)
-    assert verdict.ok and verdict.kind == "right", verdict
+    assert_kind(check_positions(solution), "right")
 
 
 def test_the_right_count_passes_and_is_that_of_the_drawn_grid():
@@ -60,22 +59,10 @@ def test_the_right_count_passes_and_is_that_of_the_drawn_grid():
 # ---- stubs ----
 
 
-def raises(*_):
-    raise NotImplementedError
-
-
-def returns_nothing(*_):
-    pass
-
-
-def returns_dots(*_):
-    return ...
-
-
 @pytest.mark.parametrize("check", [check_mask, check_positions])
-@pytest.mark.parametrize("stub", [raises, returns_nothing, returns_dots])
+@pytest.mark.parametrize("stub", STUBS)
 def test_a_stub_is_not_written_yet(check, stub):
-    assert check(stub).kind == "not written yet" and not check(stub).ok
+    assert_kind(check(stub), "not written yet")
 
 
 @pytest.mark.parametrize("stub", [..., None])
@@ -161,8 +148,7 @@ WRONG_MASKS = {
 
 @pytest.mark.parametrize("answer, kind", WRONG_MASKS.items(), ids=lambda x: getattr(x, "__name__", x))
 def test_a_wrong_mask_gets_the_hint_of_its_kind(answer, kind):
-    verdict = check_mask(answer)
-    assert (verdict.ok, verdict.kind) == (False, kind), verdict
+    assert_kind(check_mask(answer), kind)
 
 
 def index_of(keep):
@@ -226,8 +212,7 @@ WRONG_CLOCKS = {
 
 @pytest.mark.parametrize("answer, kind", WRONG_CLOCKS.items(), ids=lambda x: getattr(x, "__name__", x))
 def test_wrong_positions_get_the_hint_of_their_kind(answer, kind):
-    verdict = check_positions(answer)
-    assert (verdict.ok, verdict.kind) == (False, kind), verdict
+    assert_kind(check_positions(answer), kind)
 
 
 def test_the_code_as_handed_over_is_told_to_be_unchanged():
@@ -339,6 +324,4 @@ def test_the_right_positions_are_those_of_the_package(context, keep):
 
 @pytest.mark.parametrize("slips", [masks.MASKS, masks.CLOCKS])
 def test_no_two_mistakes_look_alike_on_the_inputs(slips):
-    seen = [[slip.wrong(*given).tolist() for given in masks.TRIES] for slip in slips]
-    assert all(a != b for i, a in enumerate(seen) for b in seen[:i])
-    assert len({slip.kind for slip in slips}) == len(slips)
+    assert_told_apart(slips, masks.TRIES)

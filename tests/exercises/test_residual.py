@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from verdicts import STUBS, assert_kind
 
 from glm_edu import ModelConfig, Transformer, record
 from glm_edu.exercises import CLOSE, residual, same
@@ -46,8 +47,7 @@ def solved_block_in_place(x, attention, feedforward, input_norm, post_attention_
     (check_block, solved_block_in_float32), (check_block, solved_block_in_place),
 ])  # fmt: skip
 def test_a_solution_passes(check, solution):
-    verdict = check(solution)
-    assert verdict.ok and verdict.kind == "right", verdict
+    assert_kind(check(solution), "right")
 
 
 def test_the_right_numbers_pass_and_are_those_of_the_6b():
@@ -68,23 +68,10 @@ def test_the_names_are_norms_that_the_network_has_in_the_order_in_which_it_calls
 # ---- stubs ----
 
 
-def raises(*_):
-    raise NotImplementedError
-
-
-def returns_nothing(*_):
-    pass
-
-
-def returns_dots(*_):
-    return ...
-
-
 @pytest.mark.parametrize("check", [check_names, check_block])
-@pytest.mark.parametrize("stub", [raises, returns_nothing, returns_dots])
+@pytest.mark.parametrize("stub", STUBS)
 def test_a_stub_is_not_written_yet(check, stub):
-    assert not check(stub).ok
-    assert check(stub).kind == "not written yet"
+    assert_kind(check(stub), "not written yet")
 
 
 @pytest.mark.parametrize("numbers", [(..., ...), (None, None), (479, ...), (..., 56)])
@@ -115,8 +102,7 @@ def test_a_block_as_it_was_handed_over_is_not_written_yet():
     (True, 56, "not a number"),
 ])  # fmt: skip
 def test_a_wrong_number_gets_its_hint(length, factor, kind):
-    verdict = check_prediction(length, factor)
-    assert not verdict.ok and verdict.kind == kind, verdict
+    assert_kind(check_prediction(length, factor), kind)
 
 
 BETWEEN, NEXT, FIRST = "blocks.{i}.post_attention_norm", "blocks.{j}.input_norm", "blocks.0.input_norm"
@@ -176,8 +162,7 @@ def in_place(paper, layers):
     (lambda paper, layers: {}[paper], "it stops with an error"),
 ])  # fmt: skip
 def test_a_wrong_name_gets_its_hint(answer, kind):
-    verdict = check_names(answer)
-    assert not verdict.ok and verdict.kind == kind, verdict
+    assert_kind(check_names(answer), kind)
 
 
 def test_an_unknown_mistake_is_told_by_the_first_name_that_differs_and_not_by_the_right_one():
@@ -215,8 +200,7 @@ def block(alpha=lambda layers: ROOT_56, first="normed", second="normed", gain=1.
     (lambda x: x, "it stops with an error"),
 ])  # fmt: skip
 def test_a_wrong_block_gets_its_hint(answer, kind):
-    verdict = check_block(answer)
-    assert not verdict.ok and verdict.kind == kind, verdict
+    assert_kind(check_block(answer), kind)
 
 
 def test_no_two_slips_of_an_exercise_look_alike():
