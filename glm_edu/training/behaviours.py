@@ -1,4 +1,4 @@
-"""What a head could be doing: ten kinds of looking, each a set of (query, key) pairs, and the attention on them.
+"""What a head could be doing: kinds of looking, each a set of (query, key) pairs, and the attention on them.
 
 A poem is laid out in one of two ways. ``blank``: the first line of its second half is cut out and written behind
 [MASK]. ``rest``: all that follows the first couplet is written behind [gMASK]. All poems of a form have the same
@@ -46,6 +46,16 @@ class Layout:
     def column(self) -> Int[Tensor, " s"]:
         """The place in the line, from 0; ``width`` is the punctuation; -1 outside the poem."""
         return torch.where(self.place >= 0, self.place % (self.width + 1), -1)
+
+    @property
+    def character(self) -> Bool[Tensor, " s"]:
+        """The characters of the poem, without its punctuation."""
+        return (self.column >= 0) & ~self.punctuation
+
+    @property
+    def punctuation(self) -> Bool[Tensor, " s"]:
+        """The ， and 。 of the poem."""
+        return self.column == self.width
 
     @property
     def rhyme(self) -> Bool[Tensor, " s"]:
@@ -96,9 +106,8 @@ def _next_in_context(where: Layout) -> Pairs:
 
 def _partner(queries: Layout, keys: Layout) -> Pairs:
     """The same column of the other line of the couplet."""
-    character = (queries.column >= 0) & (queries.column < queries.width)
     same_column = queries.column[:, None] == keys.column[None, :]
-    return same_column & (queries.line[:, None] ^ 1 == keys.line[None, :]) & character[:, None]
+    return same_column & (queries.line[:, None] ^ 1 == keys.line[None, :]) & queries.character[:, None]
 
 
 def _rhyme_in_context(where: Layout) -> Pairs:
@@ -115,8 +124,7 @@ def _token(where: Layout, place: int) -> Pairs:
 
 
 def _punctuation(where: Layout) -> Pairs:
-    mark = where.column == where.width
-    return (where.answer & ~mark)[:, None] & mark[None, :]
+    return (where.answer & ~where.punctuation)[:, None] & where.punctuation[None, :]
 
 
 @dataclass(frozen=True)

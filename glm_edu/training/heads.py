@@ -38,10 +38,10 @@ from glm_edu.training.vocabulary import tang_tokenizer
 FORMS = ("4x5", "4x7", "8x5", "8x7")
 TASKS = ("blank", "rest")
 LOSSES: dict[str, tuple[str, Callable[[Layout], Bool[Tensor, " s"]]]] = {  # task, and the tokens that are predicted
-    "blank": ("blank", lambda where: where.answer & (where.column >= 0) & (where.column < where.width)),
-    "rest": ("rest", lambda where: where.answer & (where.column >= 0) & (where.column < where.width)),
+    "blank": ("blank", lambda where: where.answer & where.character),
+    "rest": ("rest", lambda where: where.answer & where.character),
     "rhyme": ("rest", lambda where: where.answer & where.rhyme),
-    "punctuation": ("rest", lambda where: where.answer & (where.column == where.width)),
+    "punctuation": ("rest", lambda where: where.answer & where.punctuation),
 }
 MEANINGS = {
     "blank": "characters of the blank", "rest": "characters of the rest", "rhyme": "rhymes of the rest",
@@ -59,8 +59,8 @@ def lay_out(chosen: Sequence[Poem], task: str) -> Batch:
 
 
 @cache
-def test_batches(most: int) -> dict[tuple[str, str], Batch]:
-    """The batch of each form and task."""
+def held_out_batches(most: int) -> dict[tuple[str, str], Batch]:
+    """The batch of each form and task, of up to ``most`` test poems a form."""
     return {(form, task): lay_out(held_out(form, most), task) for form in FORMS for task in TASKS}
 
 
@@ -159,7 +159,7 @@ def effect(change: Float[Tensor, "p l n"], layer: int, head: int) -> dict[str, A
 
 def measure_heads(model: Transformer, most: int = 50) -> dict[str, Any]:
     """Search and ablate, on up to ``most`` test poems of each form."""
-    batches = test_batches(most)
+    batches = held_out_batches(most)
     masses, means = measure_attention(model, batches)
     changes = measure_ablations(model, batches, means)
     kinds = {}

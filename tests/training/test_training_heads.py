@@ -45,6 +45,7 @@ from glm_edu.training.settings import TANG_GLM
 from glm_edu.training.vocabulary import tang_tokenizer
 
 Found = set[tuple[int, int]]
+D = TANG_GLM.head_dim
 
 # 4x5, blank: the third line is cut out. Tokens 0-11 are lines 1 and 2, 12 is [MASK], 13 ， and 14-19 line 4 with 。;
 # then 20 <sop>, 21-25 line 3, 26 <eop>. Rest: 0-11 lines 1 and 2, 12 [gMASK], 13 <sop>, 14-25 lines 3 and 4, 26 <eop>.
@@ -164,7 +165,7 @@ def test_each_loss_is_the_surprise_at_its_own_characters() -> None:
 
 def test_replacing_a_head_by_itself_changes_nothing_and_by_the_mean_only_its_own_slice() -> None:
     model, batch = Transformer(TANG_GLM).eval(), lay_out(held_out("4x5", 2), "blank")
-    name, own = "blocks.1.attention.mixed", slice(2 * 32, 3 * 32)
+    name, own = "blocks.1.attention.mixed", slice(2 * D, 3 * D)
     with record(model, [name, "logits"]) as before:
         model(batch.ids)
     with mean_ablation(model, 1, 2, before[name][..., own]), record(model, "logits") as same:
@@ -174,7 +175,7 @@ def test_replacing_a_head_by_itself_changes_nothing_and_by_the_mean_only_its_own
     with mean_ablation(model, 1, 2, mean), record(model, [name, "logits"]) as after:
         model(batch.ids)
     assert after[name][..., own].equal(mean.expand(2, batch.ids.shape[1], -1))
-    others = torch.ones(128, dtype=torch.bool)
+    others = torch.ones(TANG_GLM.num_heads * D, dtype=torch.bool)
     others[own] = False
     assert after[name][..., others].equal(before[name][..., others])
     assert not after["logits"].equal(before["logits"])
@@ -183,7 +184,7 @@ def test_replacing_a_head_by_itself_changes_nothing_and_by_the_mean_only_its_own
 @pytest.mark.parametrize(("layer", "head"), [(4, 0), (0, 4), (-1, 0)])
 def test_a_head_that_is_not_there_is_named(layer: int, head: int) -> None:
     with pytest.raises(InputError, match="layers run from 0 to 3"):
-        mean_ablation(Transformer(TANG_GLM), layer, head, torch.zeros(32))
+        mean_ablation(Transformer(TANG_GLM), layer, head, torch.zeros(D))
 
 
 def test_effect_by_hand() -> None:
@@ -198,7 +199,6 @@ def test_effect_by_hand() -> None:
 def test_means_are_over_all_tokens_and_poems() -> None:
     model = Transformer(TANG_GLM).eval()
     batches = {(form, "rest"): lay_out(held_out(form, n), "rest") for form, n in (("4x5", 1), ("4x7", 2))}
-    kinds = {kind: behaviour for kind, behaviour in BEHAVIOURS.items() if behaviour.task == "blank"}
     batches |= {("4x5", "blank"): lay_out(held_out("4x5", 1), "blank")}
     masses, means = measure_attention(model, batches)
     vectors = []
@@ -208,7 +208,8 @@ def test_means_are_over_all_tokens_and_poems() -> None:
         vectors.append(seen["blocks.3.attention.mixed"].flatten(0, 1))
     assert torch.allclose(means[3], torch.cat(vectors).mean(0), atol=1e-6)
     assert {kind: mass.shape for kind, mass in masses.items()} == {
-        kind: (1, 4, 4) if kind in kinds else (3, 4, 4) for kind in BEHAVIOURS
+        kind: (1 if behaviour.task == "blank" else 3, TANG_GLM.num_layers, TANG_GLM.num_heads)
+        for kind, behaviour in BEHAVIOURS.items()
     }
 
 
@@ -234,13 +235,13 @@ def test_without_stored_results_the_message_says_so(monkeypatch: pytest.MonkeyPa
 
 def test_the_shipped_model_has_the_stored_attention_and_the_stored_effect(shipped: Transformer, stored: dict) -> None:
     """All masses, and the change of each loss for one head; 0.005: another processor sums in another order."""
-    batches = heads.test_batches(stored["settings"]["poems"]["4x5"])
+    batches = heads.held_out_batches(stored["settings"]["poems"]["4x5"])
     masses, means = measure_attention(shipped, batches)
     for kind, found in stored["kinds"].items():
         assert torch.allclose(masses[kind].mean(0), torch.tensor(found["masses"]), atol=0.005), kind
     layer, head = best_head("previous token, Part B")
     whole = measure_losses(shipped, batches)
-    with mean_ablation(shipped, layer, head, means[layer, head * 32 : (head + 1) * 32]):
+    with mean_ablation(shipped, layer, head, means[layer, head * D : (head + 1) * D]):
         ablated = measure_losses(shipped, batches)
     for name in LOSSES:
         assert whole[name].mean().item() == pytest.approx(stored["losses"][name], abs=0.005)
