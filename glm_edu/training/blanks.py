@@ -62,6 +62,5 @@ def sites_of(texts: Sequence[Sequence[int]], blanks: Sequence[Blank], tokenizer:
         right = text[end : end + REACH]
         for i in range(start + REACH, end):
             if counted[text[i]]:
-                rows.append([number, *text[i - REACH : i], *right, end - i, text[i]])
-    table = np.array(rows)
-    return Sites(table[:, 0], table[:, 1:5], table[:, 5:9], table[:, 9], table[:, 10])
+                rows.append((number, text[i - REACH : i], right, end - i, text[i]))
+    return Sites(*map(np.array, zip(*rows, strict=True)))
