@@ -28,12 +28,12 @@ from glm_edu.training.corrupt import Example, corrupt
 from glm_edu.training.loop import initialize, train
 from glm_edu.training.settings import TrainingConfig, training_config
 from glm_edu.training.shades import pack
-from glm_edu.training.vocabulary import tang_tokenizer
+from glm_edu.training.vocabulary import PUNCTUATION, tang_tokenizer
 
 POEM = "白日依山尽，黄河入海流。欲穷千里目，更上一层楼。"  # Wang Zhihuan; in the test split, so never trained on
 BLANK = (12, 12)  # its second half
 ONE = (9, 1)  # a character in the middle of a line
-MARKS = ("，", "。")
+MARKS = PUNCTUATION
 EXPECTED = 3  # of what comes next, the likeliest
 
 

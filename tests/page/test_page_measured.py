@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from glm_edu.page.measured import (
+    COLUMNS,
     ablation_table,
     accuracy_table,
     generations_table,
@@ -62,4 +63,4 @@ def test_a_choice_that_does_not_help_is_said_not_to(ablation) -> None:
 
 
 def test_the_two_generations_are_compared_on_every_task(evaluation) -> None:
-    assert generations_table(evaluation).html.count('scope="row"') == 5
+    assert generations_table(evaluation).html.count('scope="row"') == len(COLUMNS)

@@ -22,7 +22,7 @@ from glm_edu.training.loop import CHECKPOINT, _fingerprint
 from glm_edu.training.poems import Poem, poems
 from glm_edu.training.scores import MEASURES, Scores, figure, score, statistics
 from glm_edu.training.settings import training_config
-from glm_edu.training.vocabulary import tang_tokenizer
+from glm_edu.training.vocabulary import CHARACTERS, tang_tokenizer
 
 POEM = Poem("test", "王之涣", "登鹳雀楼", "白日依山尽，黄河入海流。欲穷千里目，更上一层楼。")
 
@@ -245,4 +245,4 @@ def test_the_stored_evaluation_is_of_the_whole_test_split() -> None:
     stored = results.load("evaluation")
     assert stored["poems"] == len(poems("test"))
     assert list(stored["rows"]) == [*BASELINES, *NETWORKS]
-    assert stored["rows"]["uniform"]["a line"]["cross-entropy"][0] == pytest.approx(np.log(3000), abs=1e-4)
+    assert stored["rows"]["uniform"]["a line"]["cross-entropy"][0] == pytest.approx(np.log(CHARACTERS), abs=1e-4)
