@@ -35,7 +35,10 @@ class Example(NamedTuple):
 
 
 def corrupt(
-    poem: Sequence[int], blanks: Sequence[tuple[int, int]], tokenizer: CharacterTokenizer, mask: str = "[MASK]"
+    poem: Sequence[int],
+    blanks: Sequence[tuple[int, int]],
+    tokenizer: CharacterTokenizer,
+    mask: str = "[MASK]",
 ) -> Example:
     """Cut ``blanks`` out of ``poem`` and lay both out as ChatGLM-6B reads them.
 
@@ -50,16 +53,16 @@ def corrupt(
     check_blanks(poem, blanks, tokenizer, mask)
     part_a, places = cut(poem, blanks, tokenizer.ids[mask])
     ids, labels = list(part_a), [IGNORED_LABEL] * len(part_a)
-    first, second = list(range(len(part_a))), [0] * len(part_a)  # where in the text; where inside the blank
+    # the two clocks: where in the text, and where inside the blank
+    first, second = list(range(len(part_a))), [0] * len(part_a)
     for (start, length), place in zip(blanks, places, strict=True):
         answer = [*poem[start : start + length], tokenizer.eop_id]
         ids += [tokenizer.sop_id, *answer]
         labels += [IGNORED_LABEL, *answer]
         first += [place] * (length + 2)
         second += range(1, length + 3)
-    return Example(
-        torch.tensor(ids), torch.tensor([first, second]), prefix_mask(len(part_a), len(ids)), torch.tensor(labels)
-    )
+    positions, visible = torch.tensor([first, second]), prefix_mask(len(part_a), len(ids))
+    return Example(torch.tensor(ids), positions, visible, torch.tensor(labels))
 
 
 def cut(poem: Sequence[int], blanks: Sequence[tuple[int, int]], mask_id: int) -> tuple[list[int], list[int]]:

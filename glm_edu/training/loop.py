@@ -97,7 +97,11 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 
 
 def train_step(
-    model: Transformer, optimizer: torch.optim.Optimizer, batch: Batch, config: TrainingConfig, step: int
+    model: Transformer,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    config: TrainingConfig,
+    step: int,
 ) -> dict[str, float | int]:
     """One update. Returns the row of the log: loss and norm before the update, ``tokens`` are those with a label.
 
@@ -108,8 +112,9 @@ def train_step(
         group["lr"] = learning_rate(config, step)
     loss = batch_loss(model, batch, config.precision)
     if not loss.isfinite():
-        raise ConfigError(f"The loss is {loss.item()} at step {step + 1}. Take a learning_rate below "
-                          f"{config.learning_rate}, or more warmup_steps than {config.warmup_steps}.")  # fmt: skip
+        raise ConfigError(f"The loss is {loss.item()} at step {step + 1}. "
+                          f"Take a learning_rate below {config.learning_rate}, "
+                          f"or more warmup_steps than {config.warmup_steps}.")  # fmt: skip
     optimizer.zero_grad()
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
@@ -120,12 +125,17 @@ def train_step(
             "gradient_norm": round(norm.item(), 4)}  # fmt: skip
 
 
-def batch_loss(model: Transformer, batch: Batch, precision: str = "float32") -> Float[Tensor, ""]:
+def batch_loss(
+    model: Transformer,
+    batch: Batch,
+    precision: str = "float32",
+) -> Float[Tensor, ""]:
     """Cross entropy in nats a token. The same as ``next_token_loss``; the logits without a label are not copied."""
     positions = batch.positions if model.config.rotary_channels == 2 else None
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
         logits = model(batch.ids, position_ids=positions)  # b s v
-    labels = F.pad(batch.labels[:, 1:], (0, 1), value=IGNORED_LABEL)  # b s   of the next token
+    # each place gets the label of the token after it
+    labels = F.pad(batch.labels[:, 1:], (0, 1), value=IGNORED_LABEL)  # b s
     predicted = labels != IGNORED_LABEL
     return F.cross_entropy(logits[predicted].float(), labels[predicted])
 
