@@ -16,7 +16,7 @@ from glm_edu.loss import IGNORED_LABEL, next_token_loss
 from glm_edu.training.loop import learning_rate
 from glm_edu.training.settings import VOCABULARY, training_config
 
-Curve = Float[Tensor, " t"]
+Curve = Float[Tensor, " steps"]
 Logits = Float[Tensor, "b s v"]
 Labels = Int[Tensor, "b s"]
 

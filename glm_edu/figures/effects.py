@@ -13,8 +13,8 @@ FIRST = 3  # cells that the alt text names
 
 
 def effect_map(
-    effects: Mapping[str, Float[Tensor, "r c"]], rows: Sequence[str], columns: Mapping[str, Sequence[str]], *,
-    told: str, unit: float = 1.0, intervals: Mapping[str, Float[Tensor, "r c 2"]] | None = None,
+    effects: Mapping[str, Float[Tensor, "rows columns"]], rows: Sequence[str], columns: Mapping[str, Sequence[str]], *,
+    told: str, unit: float = 1.0, intervals: Mapping[str, Float[Tensor, "rows columns 2"]] | None = None,
     chosen: str = "", legend: str = "", caption: str = "", title: str = "",
 ) -> Figure:  # fmt: skip
     """One table for each of ``effects``; a full shade is the largest number of its table.
@@ -30,7 +30,7 @@ def effect_map(
     """
     tables = {}
     for name, values in effects.items():
-        check_rank(f"effects[{name!r}]", values, "r c")
+        check_rank(f"effects[{name!r}]", values, "rows columns")
         check_finite(f"effects[{name!r}]", values)
         check_tokens("rows", rows, values.shape[0], "row")
         check_tokens("columns", columns[name], values.shape[1], "column")
@@ -41,8 +41,8 @@ def effect_map(
 
 
 def _cells(
-    values: Float[Tensor, "r c"], rows: Sequence[str], columns: Sequence[str], told: str,
-    ends: Float[Tensor, "r c 2"] | None,
+    values: Float[Tensor, "rows columns"], rows: Sequence[str], columns: Sequence[str], told: str,
+    ends: Float[Tensor, "rows columns 2"] | None,
 ) -> list[list[Cell]]:  # fmt: skip
     most = float(values.abs().max()) or 1.0
 
@@ -61,7 +61,7 @@ def _whole(value: Tensor) -> str:
 
 
 def _alt(table: Table) -> str:
-    sizes = torch.tensor([[abs(cell.weight) for cell in cells] for cells in table.cells]).flatten()  # r*c
+    sizes = torch.tensor([[abs(cell.weight) for cell in cells] for cells in table.cells]).flatten()  # rows*columns
     tops = sizes.argsort(descending=True, stable=True)[:FIRST].tolist()
     told = (table.cells[i // len(table.columns)][i % len(table.columns)].told for i in tops)
     return fill("cells", "alt_effects", n=len(table.rows), m=len(table.columns), tops="; ".join(told))

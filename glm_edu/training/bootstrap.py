@@ -18,13 +18,23 @@ RESAMPLES = 2000
 Interval = tuple[float, float]
 
 
-def resampled(poems: int, number: int = RESAMPLES, seed: int = 0) -> Float[Tensor, "r p"]:
+def resampled(poems: int, number: int = RESAMPLES, seed: int = 0) -> Float[Tensor, "draws poems"]:
     """How often each of ``poems`` is drawn, in each of ``number`` resamples; the same for a seed."""
-    draw = torch.randint(poems, (number, poems), generator=torch.Generator().manual_seed(seed))  # r p
+    draw = torch.randint(poems, (number, poems), generator=torch.Generator().manual_seed(seed))  # draws poems
     return torch.zeros(number, poems).scatter_add_(1, draw, torch.ones(number, poems))
 
 
-def percentiles(statistics: Float[Tensor, " r"]) -> Interval:
+def drawn_poems(poems: int) -> Float[Tensor, "draws poems"]:
+    """The poems as they are, each once; then the resamples."""
+    return torch.cat([torch.ones(1, poems), resampled(poems)])
+
+
+def with_interval(statistic: Float[Tensor, " draws"]) -> tuple[float, float, float]:
+    """Of a statistic on each row of ``drawn_poems``: its value on the poems as they are, and its 95 % interval."""
+    return (statistic[0].item(), *percentiles(statistic[1:]))
+
+
+def percentiles(statistics: Float[Tensor, " draws"]) -> Interval:
     """The 95 % interval of a statistic that was computed on each resample."""
     low, high = statistics.double().quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return low, high
@@ -44,6 +54,6 @@ def share_interval(hits: int, tried: int) -> Interval:
     return max(low, 0.0), min(high, 1.0)
 
 
-def mean_interval(values: Float[Tensor, " p"]) -> Interval:
+def mean_interval(values: Float[Tensor, " poems"]) -> Interval:
     """The 95 % interval of the mean of one value a poem."""
     return percentiles(resampled(len(values)) @ values.float() / len(values))

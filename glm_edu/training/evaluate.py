@@ -25,13 +25,13 @@ from glm_edu.training import heads, quality
 from glm_edu.training.baselines import BASELINES, BOTH, LEFT, Baselines, encoded
 from glm_edu.training.batches import collate
 from glm_edu.training.blanks import CONTINUATION, LENGTHS, TASKS, Blank, draw_blanks, is_counted, sites_of
-from glm_edu.training.bootstrap import RESAMPLES, resampled
+from glm_edu.training.bootstrap import RESAMPLES, drawn_poems, with_interval
 from glm_edu.training.command import measure_and_show, measuring_parser, target_lines
 from glm_edu.training.corrupt import corrupt
 from glm_edu.training.poems import Poem, poems
 from glm_edu.training.publish import load_run
 from glm_edu.training.rounding import rounded, signed
-from glm_edu.training.scores import MEASURES, Scores, figure, joined, score, statistics
+from glm_edu.training.scores import MEASURES, Scores, joined, score, statistics
 from glm_edu.training.settings import training_config
 from glm_edu.training.vocabulary import tang_tokenizer
 
@@ -98,21 +98,21 @@ def figures(trial: Trial, table: Table, compared: str) -> dict[str, Any]:
     the same poems, drawn again together.
     """
     number = len(trial.poems)
-    drawn = torch.cat([torch.ones(1, number), resampled(number)])  # r p   the first: the poems as they are
+    drawn = drawn_poems(number)  # draws poems
     found = {row: _statistics(trial, scores, drawn) for row, scores in table.items()}
+    ahead = {row: _ahead(found[compared], of) for row, of in found.items() if row != compared}
     some = torch.zeros(1, number)
     some[:, ::SUBSET] = 1
     subset = {row: _statistics(trial, scores, some) for row, scores in table.items()}
     return {
         "poems": number, "resamples": RESAMPLES,
         "tasks": {t: {"blanks": len(trial.blanks[t]), "characters": len(trial.sites[t].poem)} for t in TASKS},
-        "rows": _each(figure, found),
-        "ahead": {row: _each(figure, _ahead(found[compared], of)) for row, of in found.items() if row != compared},
+        "rows": _each(with_interval, found), "ahead": _each(with_interval, ahead),
         "subset": _each(torch.Tensor.item, subset),
     }  # fmt: skip
 
 
-def _statistics(trial: Trial, scores: dict[str, Scores], drawn: Float[Tensor, "r p"]) -> Statistics:
+def _statistics(trial: Trial, scores: dict[str, Scores], drawn: Float[Tensor, "draws poems"]) -> Statistics:
     """Of each task, and of the mean over the blanks."""
     found = {task: statistics(scores[task], trial.sites[task].poem, drawn) for task in TASKS}
     mean = {name: torch.stack([found[task][name] for task in LENGTHS]).mean(0) for name in MEASURES}

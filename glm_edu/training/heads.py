@@ -47,7 +47,7 @@ MEANINGS = {
     "blank": "characters of the blank", "rest": "characters of the rest", "rhyme": "rhymes of the rest",
     "punctuation": "， and 。 of the rest",
 }  # fmt: skip
-Losses = dict[str, Float[Tensor, " p"]]
+Losses = dict[str, Float[Tensor, " poems"]]
 
 
 def lay_out(chosen: Sequence[Poem], task: str) -> Batch:
@@ -89,7 +89,7 @@ def measure_losses(model: Transformer, batches: dict[tuple[str, str], Batch]) ->
 @torch.no_grad()
 def measure_attention(
     model: Transformer, batches: dict[tuple[str, str], Batch]
-) -> tuple[dict[str, Float[Tensor, "p l n"]], Float[Tensor, "l h"]]:
+) -> tuple[dict[str, Float[Tensor, "poems l n"]], Float[Tensor, "l h"]]:
     """The attention on the pairs of each kind, a poem, a layer and a head; and the mean of ``mixed`` in each layer."""
     masses: dict[str, list[Tensor]] = {kind: [] for kind in BEHAVIOURS}
     total, tokens, layers = torch.zeros(()), 0, range(model.config.num_layers)
@@ -130,7 +130,7 @@ def mean_ablation(model: Transformer, layer: int, head: int, mean: Float[Tensor,
 
 def measure_ablations(
     model: Transformer, batches: dict[tuple[str, str], Batch], means: Float[Tensor, "l h"]
-) -> dict[str, Float[Tensor, "p l n"]]:
+) -> dict[str, Float[Tensor, "poems l n"]]:
     """The change of each loss of each poem, in nats, when each head is ablated; more than 0: the head helps."""
     whole, d = measure_losses(model, batches), model.config.head_dim
     changes: dict[str, list[list[Tensor]]] = {name: [] for name in LOSSES}
@@ -144,9 +144,9 @@ def measure_ablations(
     return {name: torch.stack([torch.stack(row, -1) for row in rows], 1) for name, rows in changes.items()}
 
 
-def effect(change: Float[Tensor, "p l n"], layer: int, head: int) -> dict[str, Any]:
+def effect(change: Float[Tensor, "poems l n"], layer: int, head: int) -> dict[str, Any]:
     """What ablating one head changes, beside the other head of median change, and its rank: 1 = the largest change."""
-    flat, best = change.flatten(1), layer * change.shape[2] + head  # p l*n
+    flat, best = change.flatten(1), layer * change.shape[2] + head  # poems l*n
     means = flat.mean(0)  # l*n
     others = [int(i) for i in means.argsort() if i != best]
     median = others[len(others) // 2]

@@ -26,7 +26,7 @@ from glm_edu.generate import generate
 from glm_edu.model.transformer import Transformer
 from glm_edu.record import record
 from glm_edu.text.characters import CharacterTokenizer
-from glm_edu.training.bootstrap import percentiles, resampled, share_interval
+from glm_edu.training.bootstrap import drawn_poems, share_interval, with_interval
 from glm_edu.training.command import measure_and_show, measuring_parser, target_lines
 from glm_edu.training.held_out import held_out
 from glm_edu.training.poems import poems
@@ -115,7 +115,7 @@ def right_poems(texts: Iterable[str]) -> list[str]:
     return [text for text in texts if form(text, len(lines_of(text)[0]))["all of it"]]
 
 
-def rhyme_table(texts: Sequence[str]) -> Float[Tensor, "p p"]:
+def rhyming_pairs(texts: Sequence[str]) -> Float[Tensor, "poems poems"]:
     """1 where the end of line 2 of the row's poem rhymes with the end of line 4 of the column's."""
     ends = [(lines_of(text)[1][-1], lines_of(text)[3][-1]) for text in texts]
     return torch.tensor([[float(rhymes(second, fourth)) for _, fourth in ends] for second, _ in ends])
@@ -129,14 +129,15 @@ def measure_rhyme(texts: Sequence[str]) -> dict[str, Any]:
     """
     if len(texts) < 2:
         raise InputError(f"Rhyme is compared between poems of the right form, and there are {len(texts)} of them.")
-    table = rhyme_table(texts)  # p p
-    drawn = torch.cat([torch.ones(1, len(texts)), resampled(len(texts))])  # r p   the first row: the poems as they are
-    rate = drawn @ table.diagonal() / len(texts)  # r
-    crossed = ((drawn @ table) * drawn).sum(1) - drawn.square() @ table.diagonal()  # r   not a poem with its own copy
-    control = crossed / (len(texts) ** 2 - drawn.square().sum(1)).clamp(min=1)  # r
+    pairs = rhyming_pairs(texts)  # poems poems
+    drawn = drawn_poems(len(texts))  # draws poems
+    rate = drawn @ pairs.diagonal() / len(texts)  # draws
+    crossed = ((drawn @ pairs) * drawn).sum(1) - drawn.square() @ pairs.diagonal()  # draws   not a poem with its copy
+    control = crossed / (len(texts) ** 2 - drawn.square().sum(1)).clamp(min=1)  # draws
     found: dict[str, Any] = {"poems": len(texts)}
     for name, values in (("rate", rate), ("control", control), ("ratio", rate / control)):
-        found |= {name: values[0].item(), f"{name} interval": percentiles(values[1:])}
+        value, *interval = with_interval(values)
+        found |= {name: value, f"{name} interval": interval}
     return found
 
 

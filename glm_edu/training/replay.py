@@ -73,16 +73,16 @@ def look(model: Transformer, step: int) -> Look:
     tokenizer, (ids, _, _, labels) = tang_tokenizer(), example()
     with record(model.eval(), "blocks.*.attention.probs") as seen:
         chances = model(ids[None, :-1])[0].softmax(-1)  # s v
-    chances, answer = chances[labels[1:] != IGNORED_LABEL], labels[labels != IGNORED_LABEL]  # t v, t
+    chances, answer = chances[labels[1:] != IGNORED_LABEL], labels[labels != IGNORED_LABEL]  # answer v, answer
     one = corrupt(tokenizer.encode(POEM, add_special_tokens=False), [ONE], tokenizer)
     blank = model(one.ids[None, :-2])[0, -1].softmax(-1)  # v
-    right = chances.gather(1, answer[:, None])[:, 0]  # t
-    marks = chances[:, [tokenizer.ids[mark] for mark in MARKS]].sum(-1)  # t
+    right = chances.gather(1, answer[:, None])[:, 0]  # answer
+    marks = chances[:, [tokenizer.ids[mark] for mark in MARKS]].sum(-1)  # answer
     probs = torch.cat([seen[f"blocks.{i}.attention.probs"][0] for i in range(model.config.num_layers)])  # n q k
     return Look(step, probs, _likeliest(chances), _rounded(right), _rounded(marks), _likeliest(blank[None])[0])
 
 
-def _likeliest(chances: Float[Tensor, "t v"]) -> list[list[tuple[str, float]]]:
+def _likeliest(chances: Float[Tensor, "answer v"]) -> list[list[tuple[str, float]]]:
     top, tokens = chances.topk(EXPECTED), tang_tokenizer().tokens
     return [
         [(tokens[i], round(p, 3)) for i, p in zip(*place, strict=True)]
@@ -90,7 +90,7 @@ def _likeliest(chances: Float[Tensor, "t v"]) -> list[list[tuple[str, float]]]:
     ]
 
 
-def _rounded(values: Float[Tensor, " t"]) -> list[float]:
+def _rounded(values: Float[Tensor, " answer"]) -> list[float]:
     return [float(f"{value:.3g}") for value in values.tolist()]
 
 

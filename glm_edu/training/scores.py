@@ -1,4 +1,4 @@
-"""From predictions to figures: cross-entropy and accuracy a character, with how sure they are over poems."""
+"""From predictions to figures: cross-entropy and accuracy a character, on any draw of the poems."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray as Array
 from torch import Tensor
 
-from glm_edu.training.bootstrap import percentiles
-
 MEASURES = ("cross-entropy", "top-1", "top-5")
-Figure = tuple[float, float, float]  # a value, and its 95 % interval
 
 
 class Scores(NamedTuple):
@@ -38,16 +35,13 @@ def joined(parts: Iterable[Scores]) -> Scores:
     return Scores(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def statistics(scores: Scores, poem: Int[Array, " n"], drawn: Float[Tensor, "r p"]) -> dict[str, Float[Tensor, " r"]]:
+def statistics(
+    scores: Scores, poem: Int[Array, " n"], drawn: Float[Tensor, "draws poems"]
+) -> dict[str, Float[Tensor, " draws"]]:
     """Each measure, a mean over characters, on each way of drawing the poems."""
 
-    def totals(values: Float[Array, " n"]) -> Float[Tensor, " r"]:
+    def totals(values: Float[Array, " n"]) -> Float[Tensor, " draws"]:
         return drawn.double() @ torch.from_numpy(np.bincount(poem, values, drawn.shape[1]))
 
     counts = totals(np.ones(len(poem)))
     return {name: totals(values) / counts for name, values in zip(MEASURES, scores, strict=True)}
-
-
-def figure(statistic: Float[Tensor, " r"]) -> Figure:
-    """The first value is of the poems as they are, the others of resamples."""
-    return (statistic[0].item(), *percentiles(statistic[1:]))

@@ -17,10 +17,11 @@ from glm_edu.training import evaluate, heads, quality, results
 from glm_edu.training.baselines import BASELINES, BOTH, LEFT, Baselines
 from glm_edu.training.batches import line_spans
 from glm_edu.training.blanks import CONTINUATION, LENGTHS, ONES, TASKS, Blank, draw_blanks, is_counted, sites_of
+from glm_edu.training.bootstrap import with_interval
 from glm_edu.training.evaluate import ABLATIONS, INFILLING, NETWORKS, Trial, figures, main, targets, text_table
 from glm_edu.training.loop import CHECKPOINT, _fingerprint
 from glm_edu.training.poems import Poem, poems
-from glm_edu.training.scores import MEASURES, Scores, figure, score, statistics
+from glm_edu.training.scores import MEASURES, Scores, score, statistics
 from glm_edu.training.settings import training_config
 from glm_edu.training.vocabulary import CHARACTERS, tang_tokenizer
 
@@ -92,7 +93,7 @@ def test_statistics_weigh_characters_and_draw_poems() -> None:
     found = statistics(scores, np.array([0, 0, 1]), drawn)
     assert found["cross-entropy"].tolist() == [3.0, 1.5, 6.0]
     assert found["top-1"].tolist() == pytest.approx([2 / 3, 0.5, 1.0])
-    value, low, high = figure(found["cross-entropy"])
+    value, low, high = with_interval(found["cross-entropy"])
     assert (value, low, high) == pytest.approx((3.0, 1.5 + 0.025 * 4.5, 6.0 - 0.025 * 4.5))
 
 
