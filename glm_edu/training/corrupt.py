@@ -61,7 +61,8 @@ def corrupt(
         labels += [IGNORED_LABEL, *answer]
         first += [place] * (length + 2)
         second += range(1, length + 3)
-    positions, visible = torch.tensor([first, second]), prefix_mask(len(part_a), len(ids))
+    positions = torch.tensor([first, second])
+    visible = prefix_mask(len(part_a), len(ids))
     return Example(torch.tensor(ids), positions, visible, torch.tensor(labels))
 
 
