@@ -94,7 +94,7 @@ class BothSides:
         """Find the exponents of one distance, by the cross-entropy of ``sites``: convex, so any start will do."""
         logs = torch.from_numpy(self.factors(sites)[:, :, self.answers]).transpose(1, 2).float().contiguous()  # n a f
         target = torch.from_numpy((np.cumsum(self.answers) - 1)[sites.target])
-        start = torch.tensor([1.0, 0.5, 0.5, 0.5, 0.5])
+        start = torch.tensor([1.0, *[0.5] * REACH])
         exponents = start.clone().requires_grad_()
         optimizer = torch.optim.LBFGS([exponents], max_iter=15, line_search_fn="strong_wolfe")
 

@@ -155,7 +155,7 @@ def ablation(runs: Path, every: int = 1, progress: bool = True) -> dict[str, Any
 def targets(results: dict[str, Any]) -> list[tuple[bool, str, str]]:
     """What was aimed at, for each kind of blank and their mean: whether it is met, what it is, and the figure.
 
-    At least 0.4 nats a character below the best row without a network, and a higher top-1 accuracy than any. The
+    At least ``MARGIN`` nats a character below the best row without a network, and a higher top-1 accuracy than any. The
     figure is the difference to the best row with its interval, so that one that chance could have made is seen.
     """
     found = []

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from glm_edu import Transformer
 from glm_edu.checkpoints.hub import SHIPPED, shipped_models
+from glm_edu.training import loop
 from glm_edu.training.build_poems import HELD_OUT
-from glm_edu.training.poems import DATA, SPLITS, poems
-from glm_edu.training.settings import CONFIGS
+from glm_edu.training.poems import DATA, SPLITS, Poem, poems
+from glm_edu.training.settings import CONFIGS, TANG_GLM
 
 TRAINING = DATA.parents[1]
 README = (TRAINING / "README.md").read_text(encoding="utf-8")
@@ -39,6 +41,20 @@ def test_every_file_of_training_stands_in_its_readme() -> None:
 def test_every_config_that_is_named_exists() -> None:
     named = {name for card in CARDS for name in re.findall(r"--config ([\w-]+)", card.read_text(encoding="utf-8"))}
     assert named and named <= CONFIGS.keys()
+
+
+class Asked(Exception):
+    """Which poems a validation was going to see."""
+
+
+def test_the_readme_counts_the_poems_of_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(held_out: list[Poem], *others: object, **named: object) -> None:
+        raise Asked(len(held_out))
+
+    monkeypatch.setattr(loop, "Batches", stop)
+    with pytest.raises(Asked) as asked:
+        loop.validate(Transformer(TANG_GLM), CONFIGS["tang-glm"])
+    assert f"the same blanks of {asked.value} validation poems" in README
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda path: path.parent.name)
