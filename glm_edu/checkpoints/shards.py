@@ -27,19 +27,14 @@ def open_shards(directory: Path) -> dict[str, Tensor]:
         CheckpointNotFoundError: no weights, or a shard that the index names is absent (all of them are listed).
         CheckpointError: a broken shard or index, or the two disagree.
     """
-    for name in WEIGHT_FILES:
-        if (directory / name).is_file():
-            return open_file(directory / name)
-        if (directory / f"{name}.index.json").is_file():
-            return _open_indexed(directory / f"{name}.index.json")
-    loose = sorted(p.name for kind in ("model-*.safetensors", "pytorch_model-*.bin") for p in directory.glob(kind))
-    if loose:
-        raise CheckpointNotFoundError(
-            f"{directory} holds shards ({loose[0]}, ...) without their index. Fetch the .index.json that lists them."
-        )
-    raise CheckpointNotFoundError(
-        f"{directory} holds no weights: expected {' or '.join(WEIGHT_FILES)}, or the .index.json of their shards."
-    )
+    found = _file_or_index(directory)
+    return _open_indexed(found) if found.suffix == ".json" else open_file(found)
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """The files that hold the weights: one, or the shards that an index names. Errors as in ``open_shards``."""
+    found = _file_or_index(directory)
+    return [directory / name for name in _shards_of(found)] if found.suffix == ".json" else [found]
 
 
 def read_json(path: Path) -> Any:
@@ -59,11 +54,24 @@ def read_json(path: Path) -> Any:
         raise CheckpointError(f"{path} is not valid JSON: {error}. Fetch the file again.") from error
 
 
+def _file_or_index(directory: Path) -> Path:
+    """The one file of weights, or the index of its shards."""
+    for name in WEIGHT_FILES:
+        for path in (directory / name, directory / f"{name}.index.json"):
+            if path.is_file():
+                return path
+    loose = sorted(p.name for kind in ("model-*.safetensors", "pytorch_model-*.bin") for p in directory.glob(kind))
+    if loose:
+        raise CheckpointNotFoundError(
+            f"{directory} holds shards ({loose[0]}, ...) without their index. Fetch the .index.json that lists them."
+        )
+    raise CheckpointNotFoundError(
+        f"{directory} holds no weights: expected {' or '.join(WEIGHT_FILES)}, or the .index.json of their shards."
+    )
+
+
 def _open_indexed(index: Path) -> dict[str, Tensor]:
     shards = _shards_of(index)
-    absent = [name for name in shards if not (index.parent / name).is_file()]
-    if absent:
-        raise CheckpointNotFoundError(f"{index} names shards that are not beside it: {', '.join(absent)}. Fetch them.")
     tensors: dict[str, Tensor] = {}
     wrong = []
     for shard, promised in shards.items():
@@ -77,7 +85,7 @@ def _open_indexed(index: Path) -> dict[str, Tensor]:
 
 
 def _shards_of(index: Path) -> dict[str, set[str]]:
-    """Shard -> the names that it should hold, in the order of the shards' names."""
+    """Shard -> the names that it should hold, in the order of the shards' names. All are there."""
     content = read_json(index)
     weight_map = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(weight_map, dict) or not weight_map:
@@ -87,4 +95,6 @@ def _shards_of(index: Path) -> dict[str, set[str]]:
         if not isinstance(shard, str) or shard in ("", ".", "..") or set(shard) & set("/\\\0"):
             raise CheckpointError(f"{index} places {name} in {shard!r}. A shard is a file name, without a path.")
         shards[shard].add(name)
+    if absent := [shard for shard in sorted(shards) if not (index.parent / shard).is_file()]:
+        raise CheckpointNotFoundError(f"{index} names shards that are not beside it: {', '.join(absent)}. Fetch them.")
     return dict(sorted(shards.items()))
