@@ -16,7 +16,7 @@ FLOORS = (
     ("errors",),
     ("config", "official_config", "inputs"),
     ("model",),
-    ("record", "generate", "loss", "lens", "patching"),
+    ("record", "generate", "loss", "lens", "patching", "cost"),
     ("checkpoints", "text", "training"),
     ("parity",),
     ("figures",),
