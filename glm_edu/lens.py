@@ -9,6 +9,9 @@ depth. In ChatGLM-6B it is alpha * norm(x) + f(norm(x)), about alpha times as lo
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -16,6 +19,17 @@ from torch import Tensor
 from glm_edu.inputs import Ids
 from glm_edu.model.transformer import Transformer
 from glm_edu.record import record
+
+Guesses = Sequence[tuple[str, float]]  # tokens with their probabilities, the likeliest first
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a lens read, in words: the likeliest tokens of each cell, a list a row. Small enough to be stored."""
+
+    rows: Sequence[str]
+    columns: Sequence[str]
+    cells: Sequence[Sequence[Guesses]]
 
 
 def stream_names(model: Transformer) -> list[str]:
@@ -38,3 +52,12 @@ def lens(model: Transformer, input_ids: Ids) -> Float[Tensor, "l b s v"]:
     with record(model, names) as seen:
         model(input_ids)
     return torch.stack([read(model, seen[name]) for name in names])  # l b s v
+
+
+def likeliest(logits: Float[Tensor, "l s v"], name: Callable[[int], str], first: int = 3) -> list[list[Guesses]]:
+    """The ``first`` tokens of each place with their probabilities; ``name`` gives a token's text."""
+    values, ids = logits.detach().double().softmax(-1).topk(min(first, logits.shape[-1]))  # l s first
+    return [
+        [[(name(i), p) for i, p in zip(*cell, strict=True)] for cell in zip(*row, strict=True)]
+        for row in zip(ids.tolist(), values.tolist(), strict=True)
+    ]

@@ -6,7 +6,7 @@ from glm_edu.figures.drawings import choices, drawing
 from glm_edu.figures.effects import effect_map
 from glm_edu.figures.figure import ASSETS, Figure
 from glm_edu.figures.film import attention_film
-from glm_edu.figures.lens import lens_table
+from glm_edu.figures.lens import lens_table, reading_table
 from glm_edu.figures.mask import mask_painter
 from glm_edu.figures.norms import residual_norms, stream_norms
 from glm_edu.figures.palette import house_style
@@ -28,6 +28,7 @@ __all__ = [
     "lens_table",
     "mask_painter",
     "position_table",
+    "reading_table",
     "residual_norms",
     "rule_mask",
     "rule_positions",

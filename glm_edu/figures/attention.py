@@ -23,11 +23,13 @@ def attention_map(
     caption: str = "",
     key_tokens: Sequence[str] | None = None,
     family: str = "v1",
+    heads: Sequence[str] | None = None,
 ) -> Figure:
     """Rows ask, columns answer, darker is more; a dot marks the strongest link of each row.
 
     The data holds every head, in thousandths. The shade grows with the square root of the weight, so that small
-    weights stay visible. ``key_tokens`` names the columns where they are not the rows (a cached step, a prefix).
+    weights stay visible. ``key_tokens`` names the columns where they are not the rows (a cached step, a prefix), and
+    ``heads`` the heads where they are not all heads of one block.
     Alt text names the strongest link of each row. Raises InputError if the tokens or the head do not fit.
     """
     check_rank("probs", probs, "n q k", "Of a recorded [b n q k] tensor, draw one example: probs[0].")
@@ -42,9 +44,12 @@ def attention_map(
         )
     thousandths = (probs.detach().double() * 1000).round().int().tolist()
     data = {"head": head, "rows": rows, "columns": columns, "thousandths": thousandths, "family": family}
-    names = [fill("attention_map", "head", h=index) for index in range(len(thousandths))]
+    names, alt_text, shown = [fill("attention_map", "head", h=i) for i in range(len(thousandths))], "alt", str(head)
+    if heads is not None:
+        check_tokens("heads", heads, probs.shape[0], "head")
+        data, names, alt_text, shown = data | {"heads": [*heads]}, [*heads], "alt_named", heads[head]
     picture = thumbnails(thousandths, head, names) + heat(thousandths[head], rows, columns) + scale()
-    alt = fill("attention_map", "alt", h=head, n=len(thousandths), links=links(thousandths[head], rows, columns))
+    alt = fill("attention_map", alt_text, h=shown, n=len(thousandths), links=links(thousandths[head], rows, columns))
     return Figure("attention_map", data, alt, f'<div class="glm-{family}">{picture}</div>', caption, title)
 
 

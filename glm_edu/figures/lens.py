@@ -8,8 +8,7 @@ from torch import Tensor
 from glm_edu.figures.cells import Cell, Table, cell_tables, shown_first
 from glm_edu.figures.figure import Figure, check_finite, check_rank, check_tokens, fill
 from glm_edu.figures.markup import token_label
-
-FIRST = 3  # tokens that a cell tells of when it is pointed at
+from glm_edu.lens import Guesses, Reading, likeliest
 
 
 def lens_table(
@@ -23,31 +22,37 @@ def lens_table(
     ``chosen`` is shown first. ``glosses`` gives a token's English. Raises InputError for logits that do not fit their
     headings, or that are NaN or infinite.
     """
-    tables = {}
     for name, logits in readings.items():
         check_rank(f"readings[{name!r}]", logits, "l s v", "Of logits [l b s v], draw one example: logits[:, 0].")
         check_finite(f"readings[{name!r}]", logits)
         check_tokens("rows", rows, logits.shape[0], "depth")
         check_tokens("columns", columns, logits.shape[1], "position")
         check_tokens("vocabulary", vocabulary, logits.shape[2], "vocabulary")
-        probs = logits.detach().double().softmax(-1)  # l s v
+    read = {name: Reading(rows, columns, likeliest(each, vocabulary.__getitem__)) for name, each in readings.items()}
+    return reading_table(read, glosses=glosses, chosen=chosen, legend=legend, caption=caption, title=title)
+
+
+def reading_table(
+    readings: Mapping[str, Reading], *, glosses: Mapping[str, str] | None = None,
+    chosen: str = "", legend: str = "", caption: str = "", title: str = "",
+) -> Figure:  # fmt: skip
+    """``lens_table`` of readings that were made elsewhere: each has rows and columns of its own."""
+    tables = {}
+    for name, reading in readings.items():
         cells = [
-            [_cell(p, row, column, vocabulary, glosses or {}) for p, column in zip(line, columns, strict=True)]
-            for line, row in zip(probs, rows, strict=True)
+            [_cell(guesses, row, column, glosses or {}) for guesses, column in zip(line, reading.columns, strict=True)]
+            for line, row in zip(reading.cells, reading.rows, strict=True)
         ]
-        tables[name] = Table(rows, [token_label(column) for column in columns], cells)
+        tables[name] = Table(reading.rows, [token_label(column) for column in reading.columns], cells)
     return cell_tables(tables, legend, chosen, _alt(shown_first(tables, chosen)), caption, title, wide=True)
 
 
-def _cell(
-    probs: Float[Tensor, " v"], row: str, column: str, vocabulary: Sequence[str], glosses: Mapping[str, str]
-) -> Cell:
-    top = probs.topk(min(FIRST, len(vocabulary)))
-    tokens = [vocabulary[i] for i in top.indices.tolist()]
-    words = (f"{token_label(token)} {glosses.get(token, '')}".strip() for token in tokens)
-    listed = ", ".join(f"{word} {p:.2f}" for word, p in zip(words, top.values.tolist(), strict=True))
+def _cell(guesses: Guesses, row: str, column: str, glosses: Mapping[str, str]) -> Cell:
+    words = (f"{token_label(token)} {glosses.get(token, '')}".strip() for token, _ in guesses)
+    listed = ", ".join(f"{word} {p:.2f}" for word, (_, p) in zip(words, guesses, strict=True))
     told = fill("cells", "lens", row=row, column=column, tokens=listed)
-    return Cell(token_label(tokens[0]), round(float(top.values[0]), 2), told, glosses.get(tokens[0], ""))
+    token, weight = guesses[0]
+    return Cell(token_label(token), round(weight, 2), told, glosses.get(token, ""))
 
 
 def _alt(table: Table) -> str:

@@ -67,6 +67,8 @@ WORDS = {
         "now": "Head {h} of {n}: rows ask, columns answer.",
         "hint": "Point at a cell, or use the arrow keys. A click or Enter keeps a row in view.",
         "alt": "Attention of head {h} of {n}: rows ask, columns answer, darker is more. Strongest by row: {links}.",
+        "alt_named": "Attention of head {h}, one of {n}: rows ask, columns answer, darker is more. "
+        "Strongest by row: {links}.",
     },
     "attention_film": {
         "heads": "Heads",

@@ -79,3 +79,13 @@ def test_what_does_not_fit_is_refused(wrong, message):
     arguments = {"probs": sharp(), "tokens": TOKENS} | wrong
     with pytest.raises(GLMError, match=message):
         attention_map(arguments.pop("probs"), arguments.pop("tokens"), **arguments)
+
+
+def test_heads_of_several_blocks_have_names_of_their_own():
+    figure = attention_map(sharp(2), TOKENS, head=1, heads=["0.3", "2.1"])
+    assert figure.data["heads"] == ["0.3", "2.1"]
+    assert figure.alt.startswith("Attention of head 2.1, one of 2:")
+    assert ">2.1</small>" in figure.picture
+    assert "heads" not in attention_map(sharp(2), TOKENS).data
+    with pytest.raises(GLMError, match="heads has 1 entries"):
+        attention_map(sharp(2), TOKENS, heads=["0.3"])

@@ -8,7 +8,8 @@ import torch
 from gallery import HOSTILE, Markup
 
 from glm_edu.errors import GLMError
-from glm_edu.figures import effect_map, lens_table
+from glm_edu.figures import effect_map, lens_table, reading_table
+from glm_edu.lens import Reading, likeliest
 
 VOCABULARY = ["山", "水", "<sop>", "月"]
 GLOSSES = {"山": "mountain", "水": "water", "月": "moon"}
@@ -31,6 +32,11 @@ def test_a_lens_cell_holds_the_likeliest_token_its_probability_and_its_english()
     assert cells[0]["style"] == "--p:73"
     assert Markup(figure.picture).text["small"] == ["mountain", "water", "moon", "moon", "mountain"]
     assert "block 0: 水 月" in figure.alt
+
+
+def test_a_stored_reading_is_the_same_table():
+    reading = Reading(ROWS, COLUMNS, likeliest(LOGITS, VOCABULARY.__getitem__))
+    assert reading_table({"norm": reading}, glosses=GLOSSES).html == lens().html
 
 
 def effects(values, **options):
