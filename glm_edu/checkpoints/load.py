@@ -53,7 +53,20 @@ def from_pretrained(
     """
     if quantize is not None:
         raise InputError(f"quantize={quantize!r} is not available yet. Leave it out; dtype='float16' halves float32.")
-    device, named = check_device(device), None if dtype is None else dtype_name(dtype)
+    device = check_device(device)
+    model, expected, found = open_checkpoint(path_or_hub_id, dtype, revision)
+    fill(model, expected, found, device, DTYPES[model.config.dtype])
+    return model.eval()
+
+
+def open_checkpoint(
+    path_or_hub_id: str | PathLike[str], dtype: torch.dtype | str | None = None, revision: str | None = None
+) -> tuple[Transformer, list[OfficialTensor], dict[str, Tensor]]:
+    """The network on the meta device, the official tensors that it needs, and those that are there, mapped into memory.
+
+    Arguments and errors are those of ``from_pretrained``. Names and shapes are checked; no weight is read.
+    """
+    named = None if dtype is None else dtype_name(dtype)
     directory = locate(path_or_hub_id, revision)
     official = read_json(directory / "config.json")
     config = ModelConfig.from_official(official)
@@ -63,8 +76,7 @@ def from_pretrained(
         model = Transformer(config)
     expected = official_tensors(config, {name: tensor.shape for name, tensor in model.state_dict().items()})
     check_names_and_shapes(expected, found, [*official_buffers(config, old=True), *_head_said_twice(config, found)])
-    fill(model, expected, found, device, DTYPES[config.dtype])
-    return model.eval()
+    return model, expected, found
 
 
 class NoInit(TorchFunctionMode):
@@ -80,16 +92,25 @@ def fill(
     device: torch.device, dtype: torch.dtype,
 ) -> None:  # fmt: skip
     """Give a module on the meta device the tensors of an official file; warn about NaN and infinite weights by name."""
+    module.load_state_dict(read(expected, found, device, dtype), assign=True)
+
+
+def read(
+    expected: Iterable[OfficialTensor], found: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype,
+    cut: Callable[[str, Tensor], Tensor] = lambda name, rows: rows,
+) -> dict[str, Tensor]:  # fmt: skip
+    """Our tensors by name, or the part of each that ``cut`` takes from its rows [runs size ...]; warns as ``fill``."""
     ours: dict[str, Tensor] = {}
     damaged = []
     for official in tqdm(expected, desc="loading", unit="tensor", delay=1, leave=False):
         for part in official.parts:
-            ours[part.ours] = part.rows(found[official.name]).to(device, dtype).flatten(0, 1).contiguous()
+            rows = cut(part.ours, part.rows(found[official.name]))
+            ours[part.ours] = rows.to(device, dtype).flatten(0, 1).contiguous()
         if not all(is_finite(ours[part.ours]) for part in official.parts):
             damaged.append(official.name)
-    module.load_state_dict(ours, assign=True)
     if damaged:
-        warnings.warn(f"NaN or infinite weights in {', '.join(damaged)}.", CheckpointWarning, stacklevel=4)
+        warnings.warn(f"NaN or infinite weights in {', '.join(damaged)}.", CheckpointWarning, stacklevel=5)
+    return ours
 
 
 def _head_said_twice(config: ModelConfig, found: Mapping[str, Tensor]) -> list[str]:
