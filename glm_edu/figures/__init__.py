@@ -2,6 +2,7 @@
 
 from glm_edu.figures.attention import attention_map
 from glm_edu.figures.blanks import blank_painter
+from glm_edu.figures.cache import CacheGrid, cache_rounds
 from glm_edu.figures.drawings import choices, drawing
 from glm_edu.figures.effects import effect_map
 from glm_edu.figures.figure import ASSETS, Figure
@@ -17,10 +18,12 @@ from glm_edu.figures.shapes import shape_flow
 __all__ = [
     "ASSETS",
     "RULES",
+    "CacheGrid",
     "Figure",
     "attention_film",
     "attention_map",
     "blank_painter",
+    "cache_rounds",
     "choices",
     "drawing",
     "effect_map",

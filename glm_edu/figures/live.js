@@ -405,6 +405,17 @@
     view.picture.removeAttribute("tabindex");
   }
 
+  /* Each grid of each round says what its cells are; the choice between rounds needs no script. */
+  function cacheRounds(figure, data, words) {
+    const view = frame(figure, [], words.hint);
+    view.picture.querySelectorAll(".glm-one").forEach((one) => {
+      const cells = [...one.querySelector("table").tBodies[0].rows].map((row) => [...row.cells].slice(1));
+      const told = (l, k) => { const { title } = cells[l][k]; view.tell(title); return title; };
+      rove(one, told, null, one.querySelector(".glm-model").textContent);
+    });
+    view.picture.removeAttribute("tabindex");
+  }
+
   function shapeFlow(figure, data, words) {
     const groupName = (group) => (/^\d+$/.test(group) ? fill(words.block, { i: group }) : words[group]);
     const part = choice(words.part, data.groups.map((group) => [group, groupName(group)]), data.rows[0].group,
@@ -486,6 +497,7 @@
     position_table: positionTable,
     shape_flow: shapeFlow,
     cells: cellTables,
+    cache_rounds: cacheRounds,
     plotly,
     drawing: still,
     choices: still,

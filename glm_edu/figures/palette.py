@@ -146,6 +146,18 @@ WORDS = {
         "alt_lens": "What the stream reads as, at {columns}. {rows}.",
         "alt_effects": "A table of {n} rows and {m} columns. The largest: {tops}.",
     },
+    "cache_rounds": {
+        "layer": "block {i}",
+        "kept": "{layer}, {token}: was cached, and is still right",
+        "again": "{layer}, {token}: was cached, but is stale and computed again",
+        "new": "{layer}, {token}: was not cached",
+        "key_kept": "kept",
+        "key_again": "computed again",
+        "key_new": "new",
+        "count": "{kept} kept, {again} computed again, {new} new",
+        "hint": "Point at a cell to read it, or use the arrow keys.",
+        "alt": "Cells of the cache, a row a block, a column a token. {parts}.",
+    },
     "shape_flow": {
         "part": "Part",
         "start": "start",

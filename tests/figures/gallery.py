@@ -10,10 +10,12 @@ from matplotlib.figure import Figure as Plot
 
 from glm_edu import ModelConfig, Transformer, record
 from glm_edu.figures import (
+    CacheGrid,
     Figure,
     attention_film,
     attention_map,
     blank_painter,
+    cache_rounds,
     choices,
     drawing,
     effect_map,
@@ -53,6 +55,18 @@ def film() -> Figure:
     frames = [(step * torch.log(sharp(2))).softmax(-1) for step in (0.2, 0.5, 1.0)]
     said = [f"at {step} it says {step + 1}" for step in (0, 20, 40)]
     return attention_film(frames, [0, 20, 40], TOKENS, said, heads=["0.0", "0.1"], head=1, caption="**Notice**")
+
+
+def caches() -> Figure:
+    """Two rounds of a chat, a prefix model beside a causal one."""
+    first, then = torch.full((2, 4), 2), torch.tensor([[0, 0, 1, 2, 2, 2], [1, 1, 1, 2, 2, 2]])
+    causal = torch.tensor([[0, 0, 0, 0, 2, 2]] * 2)
+    rounds = {"1": (TOKENS[:4], first, first), "2": (TOKENS[:6], then, causal)}
+    grids = {
+        name: {"prefix": CacheGrid(tokens, a), "causal": CacheGrid(tokens, b, family="v2")}
+        for name, (tokens, a, b) in rounds.items()
+    }
+    return cache_rounds(grids, legend="Round", chosen="2", caption="**Notice** block 0.")
 
 
 def lenses() -> dict[str, torch.Tensor]:
@@ -106,6 +120,7 @@ def figures() -> dict[str, Figure]:
             told="{row}, at {column}: {value} %",
             unit=0.01,
         ),
+        "cache": caches(),
         "drawing": drawing(
             plot(size=(8, 2)), alt="Two curves: the first grows, the second has a gap.", caption="**Look**"
         ),
