@@ -7,6 +7,7 @@ from glm_edu.loss import next_token_loss
 from glm_edu.model.cache import ConcatenatingCache, KVCache
 from glm_edu.model.transformer import Transformer
 from glm_edu.record import record
+from glm_edu.text.chat import chat
 from glm_edu.text.tokenizer import load_tokenizer
 
 __version__ = "0.1.0"
@@ -16,6 +17,7 @@ __all__ = [
     "KVCache",
     "ModelConfig",
     "Transformer",
+    "chat",
     "generate",
     "load_tokenizer",
     "next_token_loss",

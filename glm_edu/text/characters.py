@@ -10,10 +10,13 @@ Differs: a character that the vocabulary does not have is an error unless it is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from glm_edu.errors import CheckpointError, InputError
+from glm_edu.text.messages import Message, rounds
+from glm_edu.text.padding import Padded, pad_for_two_clocks
+from glm_edu.text.sampling import GREEDY
 
 SPECIALS = ("<unk>", "<pad>", "[MASK]", "[gMASK]", "<sop>", "<eop>")
 UNKNOWN_SIGN = "□"  # what printed Chinese puts where a character cannot be read
@@ -30,6 +33,8 @@ class CharacterTokenizer:
         CheckpointError: a special token is missing, or a token stands there twice.
     """
 
+    sampling = GREEDY
+
     def __init__(self, tokens: Iterable[str]) -> None:
         self.tokens = tuple(tokens)
         self.ids = {token: number for number, token in enumerate(self.tokens)}
@@ -40,6 +45,8 @@ class CharacterTokenizer:
             raise CheckpointError(f"The vocabulary holds {twice!r} twice.")
         specials = (self.ids[token] for token in SPECIALS)
         self.unk_id, self.pad_id, self.mask_id, self.gmask_id, self.sop_id, self.eop_id = specials
+        self.vocab_size = len(self.tokens)
+        self.stop_ids: tuple[int, ...] = (self.eop_id,)
 
     @classmethod
     def from_file(cls, file: Path) -> CharacterTokenizer:
@@ -94,3 +101,26 @@ class CharacterTokenizer:
             raise InputError(f"There is no token {bad[0]}; ids run from 0 to {len(self) - 1}.")
         tokens = (UNKNOWN_SIGN if i == self.unk_id else self.tokens[i] for i in ids)
         return "".join(token for token in tokens if token not in SPECIALS)
+
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+        """The prompt of a "chat": the one text that Tang GLM is to go on with, or whose mask it is to fill.
+
+        Raises:
+            InputError: more than one message: it never saw a conversation.
+        """
+        answered, text = rounds(messages)
+        if answered:
+            raise InputError("Tang GLM goes on with one text and knows no conversation; give one message of role user.")
+        return self.encode(text)
+
+    def clean(self, text: str) -> str:
+        """The text as it is."""
+        return text
+
+    def answer(self, ids: Sequence[int], finished: bool = True) -> str:
+        """The text of an answer; a character is one token, so none of it can change."""
+        return self.decode(ids)
+
+    def pad(self, rows: Sequence[Sequence[int]]) -> Padded:
+        """A batch of prompts, padded on the left, with both clocks."""
+        return pad_for_two_clocks(rows, self.pad_id, self.sop_id, (self.mask_id, self.gmask_id))

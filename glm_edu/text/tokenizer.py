@@ -1,30 +1,47 @@
-"""Tokenizers: text becomes ids, ids become text.
+"""Tokenizers: text becomes ids, ids become text, messages become the prompt that a model was trained to answer.
 
-A checkpoint directory with a ``tokenizer.json`` (LLaMA, GLM-4, SmolLM2) is read by the ``tokenizers`` library, one with
-a ``vocab.txt`` (Tang GLM) is a list of characters. The SentencePiece files of ChatGLM-6B, 2 and 3 (``ice_text.model``,
-``tokenizer.model``) have rules of their own around them and are refused until those are here: ids that are almost right
-are worse than none.
+Which files a directory holds says which tokenizer it is; code that lies beside them is never run.
+
+| file | model | here |
+|---|---|---|
+| ``tokenizer.json`` | LLaMA, GLM-4, SmolLM2 | ``json_file.py`` |
+| ``vocab.txt`` | Tang GLM | ``characters.py`` |
+| ``ice_text.model`` | ChatGLM-6B | ``chatglm.py`` |
+| ``tokenizer.model`` | ChatGLM2-6B, ChatGLM3-6B | ``chatglm2.py`` |
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from glm_edu.checkpoints.hub import locate
-from glm_edu.errors import CheckpointError, CheckpointNotFoundError, InputError
+from glm_edu.errors import CheckpointNotFoundError
 from glm_edu.text.characters import CharacterTokenizer
-
-SENTENCEPIECE_FILES = ("ice_text.model", "tokenizer.model")
+from glm_edu.text.chatglm import ChatGLMTokenizer
+from glm_edu.text.chatglm2 import chatglm2_or_3
+from glm_edu.text.json_file import JsonTokenizer
+from glm_edu.text.messages import Message
+from glm_edu.text.padding import Padded
+from glm_edu.text.sampling import Sampling
 
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """What every tokenizer here can do."""
+    """What every tokenizer here can do.
 
-    def encode(self, text: str) -> list[int]:
+    Attributes:
+        stop_ids: an answer ends where one of these is made.
+        sampling: the official defaults of its chat.
+        vocab_size: ids that it has; the network may have more rows.
+    """
+
+    stop_ids: tuple[int, ...]
+    sampling: Sampling
+    vocab_size: int
+
+    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
         """The ids of ``text``, with the special tokens that its model expects."""
         ...
 
@@ -32,53 +49,40 @@ class Tokenizer(Protocol):
         """The text of ``ids``; special tokens leave none."""
         ...
 
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+        """The prompt of a chat; it ends where the assistant begins to answer."""
+        ...
 
-class JsonTokenizer:
-    """A ``tokenizer.json``, by the ``tokenizers`` library."""
+    def clean(self, text: str) -> str:
+        """What the official chat makes of an answer."""
+        ...
 
-    def __init__(self, file: Path) -> None:
-        import tokenizers  # here: only those who read text pay for it
+    def answer(self, ids: Sequence[int], finished: bool = True) -> str:
+        """The cleaned text of an answer; not ``finished``: as much of it as can no longer change."""
+        ...
 
-        try:
-            self._tokenizer = tokenizers.Tokenizer.from_file(str(file))
-        except Exception as error:  # the library raises a bare Exception
-            raise CheckpointError(f"{file} is no tokenizer.json that can be read: {error}. Fetch it again.") from error
-
-    def encode(self, text: str) -> list[int]:
-        """The ids of ``text``.
-
-        Raises:
-            InputError: ``text`` is empty: a model cannot continue nothing.
-        """
-        if not text:
-            raise InputError("encode needs a text of at least one character.")
-        return self._tokenizer.encode(text).ids
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of ``ids``.
-
-        Raises:
-            InputError: an id that the vocabulary does not have.
-        """
-        ids = [int(i) for i in ids]
-        size = self._tokenizer.get_vocab_size()
-        if bad := [i for i in ids if not 0 <= i < size]:
-            raise InputError(f"There is no token {bad[0]}; ids run from 0 to {size - 1}.")
-        return self._tokenizer.decode(ids)
+    def pad(self, rows: Sequence[Sequence[int]]) -> Padded:
+        """A batch of prompts, padded on the left, with what to keep and where each token stands."""
+        ...
 
 
-def load_tokenizer(path_or_hub_id: str | PathLike[str]) -> Tokenizer:
+def load_tokenizer(path_or_hub_id: str | PathLike[str], revision: str | None = None) -> Tokenizer:
     """The tokenizer of a checkpoint directory, of a model that ships with the package ("tang-glm"), or of a hub id.
 
     Raises:
         CheckpointNotFoundError: no such directory, or no tokenizer in it.
-        CheckpointError: the file is broken, or of a kind that cannot be read yet.
+        CheckpointError: a file is broken, cut, a Git LFS pointer, or of a kind that cannot be read.
+        InputError: a revision of something that is no hub id.
     """
-    directory = locate(path_or_hub_id)
+    directory = locate(path_or_hub_id, revision)
     if (directory / "tokenizer.json").is_file():
         return JsonTokenizer(directory / "tokenizer.json")
     if (directory / "vocab.txt").is_file():
         return CharacterTokenizer.from_file(directory / "vocab.txt")
-    if found := [name for name in SENTENCEPIECE_FILES if (directory / name).is_file()]:
-        raise CheckpointError(f"{directory} has a {found[0]}: SentencePiece files cannot be read yet. Pass ids.")
-    raise CheckpointNotFoundError(f"{directory} has no tokenizer.json (and no vocab.txt).")
+    if (directory / "ice_text.model").is_file():
+        return ChatGLMTokenizer.from_directory(directory)
+    if (directory / "tokenizer.model").is_file():
+        return chatglm2_or_3(directory)
+    raise CheckpointNotFoundError(
+        f"{directory} has no tokenizer.json, tokenizer.model or ice_text.model (and no vocab.txt)."
+    )
