@@ -14,11 +14,11 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "glm_edu"
 FLOORS = (
     ("errors",),
-    ("config", "official_config", "inputs"),
+    ("config", "official_config", "inputs", "linear"),
     ("model",),
     ("record", "generate", "loss", "lens", "patching", "cost"),
     ("checkpoints", "text", "training"),
-    ("parity",),
+    ("parity", "capstone"),
     ("figures",),
     ("widgets", "exercises", "page"),
 )
