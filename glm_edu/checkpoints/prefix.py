@@ -1,4 +1,4 @@
-"""load_prefix: what P-tuning v2 trained, put in front of a base model.
+"""load_prefix and save_prefix: what P-tuning v2 trained, apart from the base model that it stands in front of.
 
 The official training script saves the prefix encoder alone, so the base model and the prefix come from two places.
 
@@ -8,6 +8,7 @@ Differs: the length and the kind of the prefix follow from its tensors instead o
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -16,9 +17,11 @@ import torch
 
 from glm_edu.checkpoints.checks import check_names_and_shapes
 from glm_edu.checkpoints.files import open_file
+from glm_edu.checkpoints.fuse import official_entries
 from glm_edu.checkpoints.layout import official_tensors
 from glm_edu.checkpoints.load import fill
 from glm_edu.checkpoints.shards import open_shards
+from glm_edu.checkpoints.write import write_bin, write_safetensors
 from glm_edu.errors import CheckpointError, CheckpointNotFoundError
 from glm_edu.model.prefix import PrefixEncoder
 from glm_edu.model.transformer import Transformer
@@ -53,3 +56,30 @@ def load_prefix(model: Transformer, path: str | PathLike[str]) -> None:
     weight = model.embedding.weight
     fill(holder, expected, found, weight.device, weight.dtype)
     model.prefix, model.config = prefix.train(model.training), config
+
+
+def save_prefix(model: Transformer, path: str | PathLike[str]) -> Path:
+    """Write the prefix of ``model`` alone, under its official names; ``load_prefix`` and the official code read it.
+
+    Args:
+        path: a file; ``.bin`` writes the format of the official script, anything else safetensors.
+
+    Returns:
+        The file.
+
+    Raises:
+        CheckpointError: the model has no prefix, or the file cannot be written.
+    """
+    if model.prefix is None:
+        raise CheckpointError("This model has no prefix to save. load_prefix gives it one, training too.")
+    file = Path(path).expanduser()
+    entries = [entry for entry in official_entries(model, model.config) if entry.name.startswith(_STEM)]
+    write, made = write_bin if file.suffix == ".bin" else write_safetensors, file.with_name(f".saving-{file.name}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write(made, entries)
+        os.replace(made, file)
+    except (OSError, RuntimeError) as error:  # torch.save says RuntimeError where it cannot write
+        made.unlink(missing_ok=True)
+        raise CheckpointError(f"{file} could not be written: {error}. Free space or take another.") from error
+    return file

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from jaxtyping import Int
@@ -72,6 +72,9 @@ def draw_example(poem: Poem, tokenizer: CharacterTokenizer, draw: random.Random,
     return corrupt(ids, [draw_rest(poem, draw)], tokenizer, "[gMASK]")
 
 
+MakeExample = Callable[[Poem, CharacterTokenizer, random.Random, float], Example]
+
+
 class Batches:
     """The batch of any step, ``batches[step]``, without end. An epoch shuffles the poems within their form, and then
     the batches.
@@ -82,17 +85,20 @@ class Batches:
         batch_tokens: a batch holds as many poems of one form as fit into so many characters, and at least one.
         blank_share: probability of [MASK] blanks; else [gMASK].
         seed: decides, with the number of the step, about everything that is drawn.
+        example: makes an example of a poem; another one than ``draw_example`` is another task.
 
     Raises:
         InputError: no poems.
     """
 
     def __init__(
-        self, poems: Sequence[Poem], tokenizer: CharacterTokenizer, batch_tokens: int, blank_share: float, seed: int
-    ) -> None:
+        self, poems: Sequence[Poem], tokenizer: CharacterTokenizer, batch_tokens: int, blank_share: float, seed: int,
+        example: MakeExample = draw_example,
+    ) -> None:  # fmt: skip
         if not poems:
             raise InputError("Batches needs at least one poem.")
         self.tokenizer, self.batch_tokens, self.blank_share, self.seed = tokenizer, batch_tokens, blank_share, seed
+        self.example = example
         self.forms: dict[str, list[Poem]] = defaultdict(list)
         for poem in poems:
             self.forms[poem.form].append(poem)
@@ -114,5 +120,5 @@ class Batches:
             self._epoch_now = (epoch, self._epoch(epoch))
         draw = random.Random(f"{self.seed} step {step}")
         poems = self._epoch_now[1][number]
-        examples = [draw_example(poem, self.tokenizer, draw, self.blank_share) for poem in poems]
+        examples = [self.example(poem, self.tokenizer, draw, self.blank_share) for poem in poems]
         return collate(examples, self.tokenizer.pad_id)

@@ -66,7 +66,7 @@ def write_on(
         raise InputError("write_on needs at least one first line, all of one length: they are one batch.")
     prompts = torch.tensor([tokenizer.encode(f"{line}，[gMASK]") for line in first_lines])  # b s
     room = 9 * (len(first_lines[0]) + 1)  # seven lines, and two more, so that a poem that is too long is seen
-    with record(model, names=(), replace={"logits": _without(tokenizer.unk_id)}):
+    with record(model, names=(), replace={"logits": without(tokenizer.unk_id)}):
         ids = generate(
             model, prompts, room, sampling.temperature, sampling.top_k, sampling.top_p,
             generator=torch.Generator().manual_seed(sampling.seed),
@@ -75,7 +75,8 @@ def write_on(
     return [f"{line}，{re.sub('(<pad>)*$', '', text)}" for line, text in zip(first_lines, new, strict=True)]
 
 
-def _without(token: int) -> Callable[[Tensor], Tensor]:
+def without(token: int) -> Callable[[Tensor], Tensor]:
+    """For ``record(replace=...)``: logits in which ``token`` is never chosen."""
     return lambda logits: logits.index_fill(-1, torch.tensor([token]), NEVER)
 
 
