@@ -1,4 +1,4 @@
-"""from_pretrained: dtype, device, what is copied and what is not, the hub, and the progress bar."""
+"""from_pretrained: dtype, device, what is copied and what is not, and the progress bar."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -204,80 +203,6 @@ def test_a_slow_load_shows_its_progress_on_stderr(
     Transformer.from_pretrained(saved())
     out, err = capfd.readouterr()
     assert out == "" and "loading" in err and "tensor" in err
-
-
-# the hub
-
-
-@pytest.fixture
-def hub(saved: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A hub in place of the real one: ``files`` by name, ``asked`` is what was asked for."""
-    import fnmatch
-
-    import huggingface_hub
-
-    fake = SimpleNamespace(asked=[], source=saved(), error=None)
-
-    def snapshot_download(repo: str, *, revision: str | None, allow_patterns: list[str]) -> str:
-        fake.asked.append((repo, revision, allow_patterns[-1]))
-        if fake.error:
-            raise fake.error
-        for path in fake.source.iterdir():
-            if any(fnmatch.fnmatch(path.name, pattern) for pattern in allow_patterns):
-                shutil.copy(path, tmp_path)
-        return str(tmp_path)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    return fake
-
-
-def test_a_hub_id_is_fetched(hub: SimpleNamespace) -> None:
-    assert same(Transformer.from_pretrained("THUDM/chatglm.6b-x_1", revision="v1.1"), small_model())
-    assert hub.asked == [("THUDM/chatglm.6b-x_1", "v1.1", "*.safetensors")]
-
-
-def test_bin_files_are_fetched_only_where_there_are_no_safetensors(hub: SimpleNamespace, saved: Saved) -> None:
-    hub.source = saved(safe_serialization=False, max_shard_size="60KB")
-    assert same(Transformer.from_pretrained("owner/model"), small_model())
-    assert [patterns for *_, patterns in hub.asked] == ["*.safetensors", "*.bin"]
-
-
-@pytest.mark.parametrize("name", ["model", "a/b/c", "./a/b", "/a/b", "owner/ model", "../model", "-x/y", "~/model"])
-def test_what_is_no_hub_id_is_not_asked_for(hub: SimpleNamespace, name: str) -> None:
-    with pytest.raises(CheckpointNotFoundError, match="There is no directory"):
-        Transformer.from_pretrained(name)
-    assert not hub.asked
-
-
-def _http_error(kind: str) -> Exception:
-    from huggingface_hub import errors
-
-    error = getattr(errors, kind)
-    return error.__new__(error, "404 Client Error")  # its __init__ wants a response of the network
-
-
-@pytest.mark.parametrize(
-    "error, says",
-    [(_http_error("RepositoryNotFoundError"), "no such model"),
-     (_http_error("RevisionNotFoundError"), "no such revision"),
-     (_http_error("GatedRepoError"), "accept a licence"), (ConnectionError("no route\nto host"), "no route to host"),
-     (ValueError("Repo id must be"), "ValueError: Repo id must be"), (OSError(28, "No space left"), "No space left")],
-    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
-)  # fmt: skip
-def test_what_the_hub_answers_is_told(hub: SimpleNamespace, error: Exception, says: str) -> None:
-    hub.error = error
-    with pytest.raises(CheckpointNotFoundError, match=says) as caught:
-        Transformer.from_pretrained("owner/model", revision="main")
-    assert "at revision main" in str(caught.value) and "path of a directory" in str(caught.value)
-
-
-def test_no_network_is_an_error_that_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # nobody listens on the discard port
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(CheckpointNotFoundError, match="With no network, give the path of a directory"):
-        Transformer.from_pretrained("owner/model")
 
 
 def test_the_functions_are_public() -> None:

