@@ -76,7 +76,8 @@ def _steps(
 ) -> Iterator[Int[Tensor, " b"]]:  # fmt: skip
     stopped = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)  # b
     for _ in range(count):
-        logits = model(ids if cache is None else ids[:, cache.tokens :], attention_mask=keep, cache=cache)[:, -1]  # b v
+        fed = ids if cache is None else ids[:, cache.tokens :]  # b s
+        logits = model(fed, attention_mask=keep, cache=cache, last_only=True)[:, -1]  # b v
         new = torch.where(stopped, _pad_id(model), pick(logits))  # b
         stopped = stopped | torch.isin(new, ends)
         yield new

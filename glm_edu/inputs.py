@@ -6,6 +6,8 @@ expected and what came.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -27,6 +29,16 @@ def check_ids(ids: Tensor, config: ModelConfig, past: int) -> None:
             f"{past} cached and {ids.shape[1]} new tokens are more than the {config.max_positions} that this "
             "model was made for; shorten the prompt, or try dataclasses.replace(config, max_positions=...)."
         )
+
+
+def check_cache(keys: Sequence[Tensor], prefix_length: int, config: ModelConfig, batch: int) -> None:
+    """Raise InputError if cached ``keys``, [b g k d] of each layer, are another model's or of another batch."""
+    held, groups, _, head_dim = keys[0].shape
+    filled_by = (len(keys), groups, head_dim, prefix_length)
+    if filled_by != (config.num_layers, config.num_kv_groups, config.head_dim, config.prefix_length):
+        raise InputError("The cache was filled by another model; begin with a fresh KVCache().")
+    if held != batch:
+        raise InputError(f"The cache holds a batch of {held}, input_ids one of {batch}.")
 
 
 def kept_tokens(ids: Ids, attention_mask: Tensor | None, cached: Bool[Tensor, "b p"] | None, past: int) -> Keep:

@@ -16,7 +16,7 @@ FLOORS = (
     ("errors",),
     ("config", "official_config", "inputs", "linear"),
     ("model",),
-    ("record", "generate", "loss", "lens", "patching", "cost"),
+    ("record", "generate", "loss", "lens", "patching", "cost", "quantization"),
     ("checkpoints", "text", "training"),
     ("parity", "capstone"),
     ("figures",),

@@ -17,11 +17,11 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from glm_edu.config import ModelConfig
+from glm_edu.linear import Linear
 from glm_edu.model.masks import causal_mask
 from glm_edu.model.rotary import Angles, apply_rotary
 from glm_edu.model.tap import Tap
@@ -66,9 +66,9 @@ def fast_attention(query: Heads, key: Groups, value: Groups, mask: Mask | None, 
     """The same average from PyTorch's fused kernel, which keeps no maps. No mask: causal, or one query sees all."""
     heads, groups, queries = query.shape[1], key.shape[1], query.shape[2]
     if queries == 1 and mask is None:  # the heads of a group are queries to the same keys: nothing is expanded
-        folded = rearrange(query, "b (g share) 1 d -> b g share d", g=groups)  # b g n/g d
+        folded = query.reshape(query.shape[0], groups, heads // groups, -1)  # b g n/g d
         out = F.scaled_dot_product_attention(folded, key, value, dropout_p=dropout)  # b g n/g d
-        return rearrange(out, "b g share d -> b (g share) 1 d")
+        return out.reshape(query.shape)  # b n 1 d
     return F.scaled_dot_product_attention(
         query, expand_groups(key, heads), expand_groups(value, heads),
         attn_mask=mask, dropout_p=dropout, is_causal=mask is None,
@@ -81,10 +81,10 @@ class SelfAttention(nn.Module):
     def __init__(self, config: ModelConfig, index: int) -> None:
         super().__init__()
         h, d, bias = config.hidden_size, config.head_dim, config.query_key_value_bias
-        self.query = nn.Linear(h, config.num_heads * d, bias=bias)
-        self.key = nn.Linear(h, config.num_kv_groups * d, bias=bias)
-        self.value = nn.Linear(h, config.num_kv_groups * d, bias=bias)
-        self.output = nn.Linear(config.num_heads * d, h, bias=config.attention_output_bias)
+        self.query = Linear(h, config.num_heads * d, bias=bias)
+        self.key = Linear(h, config.num_kv_groups * d, bias=bias)
+        self.value = Linear(h, config.num_kv_groups * d, bias=bias)
+        self.output = Linear(config.num_heads * d, h, bias=config.attention_output_bias)
         self.config = config
         self.layer = index + 1 if config.layer_scaling else 1
         self.eager = False  # True: always the path with the maps
@@ -106,15 +106,16 @@ class SelfAttention(nn.Module):
         extend: Extend | None = None,
     ) -> Float[Tensor, "b s h"]:  # fmt: skip
         d, pairing, tap = self.config.head_dim, self.config.rotary_pairing, self.taps
-        query = rearrange(self.query(x), "b s (n d) -> b n s d", d=d)  # b n q d
-        key = rearrange(self.key(x), "b s (g d) -> b g s d", d=d)  # b g s d
-        value = rearrange(self.value(x), "b s (g d) -> b g s d", d=d)  # b g s d
-        query, key = apply_rotary(query, angles, pairing), apply_rotary(key, angles, pairing)
+        query = self.query(x).unflatten(-1, (-1, d)).transpose(1, 2)  # b n q d
+        key = self.key(x).unflatten(-1, (-1, d)).transpose(1, 2)  # b g s d
+        value = self.value(x).unflatten(-1, (-1, d)).transpose(1, 2)  # b g s d
+        turned = apply_rotary(torch.cat([query, key], dim=1), angles, pairing)  # b n+g s d
+        query, key = turned.split([query.shape[1], key.shape[1]], dim=1)
         if extend is not None:
             key, value = extend(key, value)  # b g k d
         query, key, value = tap["query"](query), tap["key"](key), tap["value"](value)
         mixed = self._attend(query, key, value, mask)  # b n q d
-        mixed = tap["mixed"](rearrange(mixed, "b n q d -> b q (n d)"))  # b s n*d
+        mixed = tap["mixed"](mixed.transpose(1, 2).flatten(2))  # b s n*d
         return tap["output"](self.output(mixed))  # b s h
 
     def _attend(self, query: Heads, key: Groups, value: Groups, mask: Mask | None) -> Heads:

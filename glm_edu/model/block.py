@@ -55,4 +55,4 @@ class Block(nn.Module):
         return tap["output"](add(x, normed, out, alpha))
 
     def _dropout(self, x: Float[Tensor, "b s h"]) -> Float[Tensor, "b s h"]:
-        return F.dropout(x, self.config.hidden_dropout, self.training)
+        return F.dropout(x, self.config.hidden_dropout) if self.training else x

@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from glm_edu.config import ModelConfig
 from glm_edu.errors import InputError
 
 New = Float[Tensor, "b g s d"]
@@ -45,17 +44,6 @@ class KVCache:
         """Cached tokens, without the prefix."""
         return self.length - self.prefix_length
 
-    def check_fits(self, config: ModelConfig, batch: int) -> None:
-        """Raise InputError if the cache was filled by another model, or with another batch."""
-        if not self.length:
-            return
-        held, groups, _, head_dim = self.keys[0].shape
-        filled_by = (len(self.keys), groups, head_dim, self.prefix_length)
-        if filled_by != (config.num_layers, config.num_kv_groups, config.head_dim, config.prefix_length):
-            raise InputError("The cache was filled by another model; begin with a fresh KVCache().")
-        if held != batch:
-            raise InputError(f"The cache holds a batch of {held}, input_ids one of {batch}.")
-
     def append(self, layer: int, key: New, value: New) -> tuple[Keys, Keys]:
         """Write new keys and values of a layer behind the cached ones; return all of them, as views."""
         if layer == len(self.keys):
@@ -85,8 +73,8 @@ class KVCache:
             if self.length:
                 grown[:, :, : self.length] = store[layer][:, :, : self.length]
             store[layer] = grown
-        store[layer][:, :, self.length : end] = new
-        return store[layer][:, :, :end]
+        store[layer].narrow(2, self.length, new.shape[2]).copy_(new)
+        return store[layer].narrow(2, 0, end)  # b g k d
 
     def _concatenate(self, store: list[Tensor], layer: int, new: New) -> Keys:
         store[layer] = torch.cat([store[layer][:, :, : self.length], new], dim=2) if self.length else new

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from glm_edu.config import ModelConfig
+from glm_edu.linear import Linear
 from glm_edu.model.activations import ACTIVATIONS
 from glm_edu.model.tap import Tap
 
@@ -21,9 +22,9 @@ class FeedForward(nn.Module):
     def __init__(self, config: ModelConfig, index: int) -> None:
         super().__init__()
         h, f, bias = config.hidden_size, config.feedforward_size, config.feedforward_bias
-        self.up = nn.Linear(h, f, bias=bias)
-        self.gate = nn.Linear(h, f, bias=bias) if config.feedforward == "gated" else None
-        self.down = nn.Linear(f, h, bias=bias)
+        self.up = Linear(h, f, bias=bias)
+        self.gate = Linear(h, f, bias=bias) if config.feedforward == "gated" else None
+        self.down = Linear(f, h, bias=bias)
         self.activation = config.activation
         self.taps = {
             "hidden": Tap(f"blocks.{index}.feedforward.hidden", "b s f", "after the activation (and the gate)"),

@@ -69,6 +69,7 @@ def apply_rotary(x: Float[Tensor, "b n s d"], angles: Angles, pairing: str) -> F
     """Turn the first c * r elements of each head, r by each position channel; the rest passes."""
     cos, sin = angles
     channels, rotary_dim = cos.shape[0], cos.shape[-1]
-    *parts, rest = x.split([rotary_dim] * channels + [x.shape[-1] - channels * rotary_dim], dim=-1)
-    turned = [x * c + ROTATE[pairing](x) * s for x, c, s in zip(parts, cos, sin, strict=True)]  # b n s r
-    return torch.cat([*turned, rest], dim=-1)
+    rest = x.shape[-1] - channels * rotary_dim
+    parts = x.split([rotary_dim] * channels + [rest] * (rest > 0), dim=-1)
+    turned = [x * c + ROTATE[pairing](x) * s for x, c, s in zip(parts, cos.unbind(), sin.unbind(), strict=False)]
+    return torch.cat([*turned, *parts[channels:]], dim=-1)  # b n s d

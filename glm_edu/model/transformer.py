@@ -13,13 +13,13 @@ from functools import partial
 from os import PathLike
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from glm_edu.config import ModelConfig
-from glm_edu.inputs import Ids, Keep, check_ids, check_positions, kept_tokens
+from glm_edu.inputs import Ids, Keep, check_cache, check_ids, check_positions, kept_tokens
+from glm_edu.linear import Linear, linear
 from glm_edu.model.attention import Extend, Mask, Pair
 from glm_edu.model.block import Block
 from glm_edu.model.cache import KVCache
@@ -40,7 +40,7 @@ class Transformer(nn.Module):
         self.embedding = nn.Embedding(config.vocab_size, config.hidden_size)
         self.blocks = nn.ModuleList(Block(config, i) for i in range(config.num_layers))
         self.final_norm = Norm(config.norm, config.hidden_size, config.norm_eps) if config.final_norm else None
-        self.head = None if config.tied_head else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.head = None if config.tied_head else Linear(config.hidden_size, config.vocab_size, bias=False)
         self.prefix = PrefixEncoder(config) if config.prefix_length else None
         self.gradient_checkpointing = False
         clocks = "b 2 s" if config.rotary_channels == 2 else "b s"
@@ -55,8 +55,8 @@ class Transformer(nn.Module):
 
     def forward(
         self, input_ids: Ids, attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None, cache: KVCache | None = None,
-    ) -> Float[Tensor, "b s v"]:  # fmt: skip
+        position_ids: Tensor | None = None, cache: KVCache | None = None, last_only: bool = False,
+    ) -> Float[Tensor, "b t v"]:  # fmt: skip
         """Logits of the next token at every position.
 
         Args:
@@ -65,14 +65,15 @@ class Transformer(nn.Module):
             position_ids: [b s] ([b 2 s] with two clocks); None: what the official model and tokenizer compute, going
                 on from the cache.
             cache: filled by the call.
+            last_only: [b 1 v], the logits that a next token is chosen from; a long prompt's others fill gigabytes.
 
         Raises:
             InputError: ids, mask, positions or cache that cannot be right; it says which and what was expected.
         """
         past, tap = (0 if cache is None else cache.tokens), self.taps
         check_ids(input_ids, self.config, past)
-        if cache is not None:
-            cache.check_fits(self.config, batch=input_ids.shape[0])
+        if cache is not None and cache.length:
+            check_cache(cache.keys, cache.prefix_length, self.config, batch=input_ids.shape[0])
         keep = kept_tokens(input_ids, attention_mask, cache.keep if cache else None, past)
         position_ids, clocks = self._positions(input_ids, keep, position_ids, cache)
         position_ids = tap["position_ids"](position_ids)
@@ -83,14 +84,14 @@ class Transformer(nn.Module):
             x = self._run(block, cache is not None, x, angles, mask, extend)
         if self.final_norm is not None:
             x = tap["final_norm"](self.final_norm(x))  # b s h
-        logits = tap["logits"](self._logits(x))  # b s v
+        logits = tap["logits"](self._logits(x[:, -1:] if last_only else x))  # b s v
         if cache is not None:
             cache.advance(input_ids.shape[1], self.config.prefix_length)
             cache.keep, cache.clocks = (None if keep.all() else keep), clocks
         return logits
 
     def _logits(self, x: Float[Tensor, "b s h"]) -> Float[Tensor, "b s v"]:
-        return F.linear(x, self.embedding.weight) if self.head is None else self.head(x)
+        return linear(x, self.embedding.weight) if self.head is None else self.head(x)
 
     def _run(self, block: nn.Module, cached: bool, *inputs: object) -> Float[Tensor, "b s h"]:
         if self.gradient_checkpointing and self.training and not cached and not _watched(block):

@@ -142,7 +142,9 @@ class Scripted(torch.nn.Module):
         super().__init__()
         self.rows, self.config, self.given = rows, tiny("tiny-llama", **options).config, list[int]()
 
-    def forward(self, ids: Tensor, attention_mask: Tensor | None = None, cache: KVCache | None = None) -> Tensor:
+    def forward(
+        self, ids: Tensor, attention_mask: Tensor | None = None, cache: KVCache | None = None, last_only: bool = False
+    ) -> Tensor:
         step = len(self.given)
         self.given.append(ids.shape[1])
         if cache is not None:
