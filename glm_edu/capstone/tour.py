@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, prod
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from glm_edu.config import ModelConfig
 from glm_edu.generate import generate
 from glm_edu.lens import Reading, likeliest, read, stream_names
 from glm_edu.model.transformer import Transformer
@@ -93,3 +94,20 @@ def find_heads(model: Transformer, ids: Int[Tensor, "1 s"]) -> list[Head]:
         if float(share.max()) > 0:
             found.append(Head(does, block, head, float(share.max()), probs[block, head]))
     return found
+
+
+def shape_of(letters: str, config: ModelConfig, tokens: int, batch: int = 1) -> tuple[int, ...]:
+    """The shape that a recorded tensor has in a model of ``config``, from its letters: nothing is built or run."""
+    sizes = {
+        "b": batch, "s": tokens, "q": tokens, "k": tokens, "h": config.hidden_size, "n": config.num_heads,
+        "g": config.num_kv_groups, "d": config.head_dim, "f": config.feedforward_size, "v": config.vocab_size,
+    }  # fmt: skip
+    axes = [axis.split("*") for axis in letters.split()]  # n*d: the heads side by side
+    return tuple(prod(int(factor) if factor.isdigit() else sizes[factor] for factor in axis) for axis in axes)
+
+
+def generation(config: ModelConfig) -> str:
+    """The preset whose kind of network this is, whatever its sizes; LLaMA's for all that is not ChatGLM."""
+    if config.layout == "chatglm2":
+        return "chatglm3-6b" if config.rotary_angles == "float32" else "chatglm2-6b"
+    return {"chatglm": "chatglm-6b"}.get(config.layout, "llama-7b")
