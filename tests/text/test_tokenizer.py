@@ -55,7 +55,7 @@ def test_a_tokenizer_json_comes_before_a_list_of_characters(directory: Path) -> 
 
 
 def test_what_cannot_be_read_says_so(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointNotFoundError, match=r"has no tokenizer\.json, .*ice_text\.model \(and no vocab\.txt\)"):
+    with pytest.raises(CheckpointNotFoundError, match=r"has no tokenizer\.json, .*ice_text\.model \(and no vocab"):
         load_tokenizer(tmp_path)
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(CheckpointError, match="Fetch it again"):
