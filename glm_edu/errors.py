@@ -30,3 +30,7 @@ class RecordError(GLMError, KeyError):
 
     def __str__(self) -> str:  # KeyError would print the message in quotes
         return str(self.args[0]) if self.args else ""
+
+
+class NotEnoughMemoryError(GLMError, MemoryError):
+    """A model, prompt or batch that needs more memory than is free. Said before it is tried, with what would fit."""

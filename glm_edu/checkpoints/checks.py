@@ -9,11 +9,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from glm_edu.checkpoints.layout import OfficialTensor
+from glm_edu.config import ModelConfig
 from glm_edu.errors import CheckpointError
 
 _HINTS = (  # in which list, part of a name, what it usually means
     ("extra", "prefix_encoder", "A P-tuning prefix needs pre_seq_len (and prefix_projection) in config.json."),
-    ("extra", "weight_scale", "weight_scale belongs to quantized weights, which cannot be read yet: get float16."),
+    ("extra", "weight_scale", "weight_scale belongs to quantized weights: config.json should say quantization_bit 4 or 8."),
+    ("missing", "weight_scale", "The weights are floats: remove quantization_bit from config.json, and ask for quantize=."),
     ("missing", "lm_head", "If the head is the embedding once more, config.json says so: tie_word_embeddings true."),
 )
 
@@ -49,9 +51,24 @@ def check_names_and_shapes(
 def _problem(expected: OfficialTensor, found: Tensor) -> str:
     if tuple(found.shape) != expected.shape:
         return f"{expected.name}: shape {list(found.shape)} in the file, {list(expected.shape)} by config.json"
-    if not found.is_floating_point() or found.layout != torch.strided:
-        return f"{expected.name}: {found.dtype} ({found.layout}) in the file; expected plain floating-point numbers"
+    right = found.dtype == torch.int8 if expected.quantized else found.is_floating_point()
+    if not right or found.layout != torch.strided:
+        wanted = "int8, as quantized weights are" if expected.quantized else "plain floating-point numbers"
+        return f"{expected.name}: {found.dtype} ({found.layout}) in the file; expected {wanted}"
     return ""
+
+
+def check_layers(config: ModelConfig, found: Mapping[str, Tensor]) -> None:
+    """Compare the number of layers with the files, before a network of that many is sketched.
+
+    Raises:
+        CheckpointError: there are not even as many tensors as layers.
+    """
+    if config.num_layers > len(found):
+        raise CheckpointError(
+            f"config.json calls for {config.num_layers} layers, and the files hold {len(found)} tensors in all: "
+            "they are not of one model, or config.json is damaged. Fetch both again."
+        )
 
 
 def is_finite(tensor: Float[Tensor, "*shape"]) -> bool:

@@ -1,0 +1,82 @@
+"""What would fit: the smallest changes of a setting whose needs are no more than what is free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from glm_edu.checkpoints.arguments import DtypeName
+from glm_edu.checkpoints.files import say_bytes
+from glm_edu.checkpoints.needs import Setting, needs
+from glm_edu.quantization.model import BITS
+
+
+@dataclass(frozen=True)
+class Change:
+    """Arguments to give instead, and the bytes that they need at most at one time."""
+
+    arguments: dict[str, int | str]
+    peak: int
+
+    def __str__(self) -> str:
+        said = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+        return f"{said} ({say_bytes(self.peak)})"
+
+
+def smallest_changes(setting: Setting, free: int) -> tuple[Change, ...]:
+    """Each single change that is enough, from the mildest on; where none is, one of several at once; or nothing."""
+    fitting = [change for change in _single(setting, free) if change is not None and change.peak <= free]
+    if fitting or not setting.context:
+        return tuple(fitting)
+    return next(_several(setting, free), ())
+
+
+def _several(setting: Setting, free: int) -> Iterator[tuple[Change]]:
+    """int4 with fewer prompts at once, else with one prompt that is shorter."""
+    least = replace(setting, quantize="int4")
+    if setting.batch > 1 and (fewer := _largest("batch", least, setting.batch - 1, free)):
+        yield (Change({"quantize": "int4", **fewer.arguments}, fewer.peak),)
+    one: dict[str, int | str] = {"quantize": "int4", **({"batch": 1} if setting.batch > 1 else {})}
+    if shorter := _largest("context", replace(least, batch=1), setting.context, free):
+        yield (Change(one | shorter.arguments, shorter.peak),)
+
+
+def _single(setting: Setting, free: int) -> Iterator[Change | None]:
+    if setting.context > 1:
+        yield _largest("context", setting, setting.context - 1, free)
+    if setting.batch > 1:
+        yield _largest("batch", setting, setting.batch - 1, free)
+    half: DtypeName = "bfloat16" if setting.device.type == "cpu" else "float16"
+    if setting.config.dtype == "float32" and not setting.quantize:
+        yield _change(replace(setting, config=replace(setting.config, dtype=half)), dtype=half)
+    bits = BITS.get(setting.quantize or "", 16)
+    for name in BITS:
+        if BITS[name] < bits:
+            yield _change(replace(setting, quantize=name), quantize=name)
+
+
+def _change(changed: Setting, **arguments: int | str) -> Change:
+    return Change(arguments, needs(changed).peak)
+
+
+def _largest(name: Literal["context", "batch"], setting: Setting, most: int, free: int) -> Change | None:
+    """The largest context (or batch) up to ``most`` that fits, found by halving; None: not even one does."""
+
+    def peak(value: int) -> int:
+        return needs(replace(setting, context=value) if name == "context" else replace(setting, batch=value)).peak
+
+    if peak(1) > free:
+        return None
+    low, high = 1, most + 1  # low fits; high does not, or is one too many
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if peak(middle) <= free else (low, middle)
+    return Change({name: low}, peak(low))
+
+
+def what_fits(changes: tuple[Change, ...]) -> str:
+    """The changes in words."""
+    if not changes:
+        return "Nothing smaller would fit here: close other programs, or take a smaller model."
+    return f"What would fit: {'; or '.join(map(str, changes))}."
