@@ -134,6 +134,10 @@ def _block_from_zero(ids: Tensor, position_ids: Tensor) -> Tensor:
     return torch.stack([position_ids[:, 0], (position_ids[:, 1] - 1).clamp(min=0)], dim=1)
 
 
+def _behind_the_prefix(ids: Tensor, position_ids: Tensor) -> Tensor:
+    return position_ids + torch.tensor([8, 0])[:, None]  # the case has a prefix of 8
+
+
 def _swapped_channels(config: ModelConfig, position_ids: Tensor, dtype: torch.dtype) -> rotary.Angles:
     return rotary.angle_table(config, position_ids.flip(1), dtype)
 
@@ -249,6 +253,8 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("pad rows see nothing", _PIECES, "mask.nopast", _swap(transformer, "hide_padding", _pad_rows_stay_hidden)),
     Mistake("positions keep counting after bos", _V1, "position_ids", _glm_positions(_positions_keep_counting)),
     Mistake("block positions start at 0 on bos", _V1, "position_ids", _glm_positions(_block_from_zero)),
+    Mistake("the prefix takes positions", "chatglm1_ptuning_embed", "position_ids",
+            _glm_positions(_behind_the_prefix)),
     Mistake("[MASK] before [gMASK]", "chatglm1_mask", "position_ids",
             _swap(positions, "mask_index", _mask_before_gmask)),
     Mistake("padding counted in positions", "chatglm2_batch", "position_ids",
