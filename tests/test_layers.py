@@ -17,10 +17,11 @@ FLOORS = (
     ("config", "official_config", "inputs", "linear"),
     ("model",),
     ("record", "generate", "loss", "lens", "patching", "cost", "quantization"),
-    ("checkpoints", "text", "training"),
+    ("checkpoints", "text", "training", "parallel"),
     ("parity", "capstone"),
     ("figures",),
     ("widgets", "exercises", "page"),
+    ("cli", "__main__"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 UPWARD = {  # the only imports of a higher floor, made when they are called and not before

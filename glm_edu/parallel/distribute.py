@@ -1,0 +1,70 @@
+"""PyTorch cuts the model as the plan says, and puts the collectives where the rows of the plan name them.
+
+A cut parameter becomes a ``DTensor``: it has the shape of the whole and holds one rank's piece. The network's own code
+does not change. It takes the number of heads from the width of what it gets, so it works on the heads that are here.
+
+Official: torch.distributed.tensor.parallel (PyTorch 2.13), parallelize_module.
+Differs: with fewer kv groups than ranks, key and value are cut over every so many ranks, and their neighbours hold the
+same piece.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.tensor import Replicate
+from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel, parallelize_module
+
+from glm_edu.model.transformer import Transformer
+from glm_edu.parallel.ranks import this_rank
+from glm_edu.parallel.splits import Split, SplitPlan, split_plan
+
+
+def distribute(model: Transformer, device_type: str = "cpu") -> SplitPlan:
+    """Cut ``model`` over the processes that have joined; every rank must hold the same weights (or the meta device).
+
+    Afterwards ``model.config`` counts the heads and kv groups of this rank, as its KV cache does.
+
+    Args:
+        device_type: "cpu", or "cuda" for one GPU a process.
+
+    Returns:
+        The plan that was followed.
+
+    Raises:
+        InputError: no processes have joined, or nothing of the model can be cut into so many pieces.
+    """
+    _, ranks = this_rank()
+    plan = split_plan(model.config, ranks)
+    for pieces in sorted({row.pieces for row in plan.rows if row.cut != "whole"}):
+        styles: dict[str, Any] = {row.modules: style(row) for row in plan.rows if row.pieces == pieces}
+        parallelize_module(model, _mesh(device_type, pieces), styles, src_data_rank=None)  # None: nothing is sent
+    if model.prefix is not None:
+        model.prefix.register_forward_hook(partial(_own_groups, plan))
+    for module in (model, *model.blocks, *(block.attention for block in model.blocks)):
+        module.config = plan.local_config
+    return plan
+
+
+def style(row: Split) -> ParallelStyle:
+    """PyTorch's name for a row of the plan."""
+    if row.cut == "columns":
+        return ColwiseParallel(output_layouts=Replicate()) if row.sends == "all-gather" else ColwiseParallel()
+    return RowwiseParallel(input_layouts=Replicate()) if row.cut == "table" else RowwiseParallel()
+
+
+def _mesh(device_type: str, pieces: int) -> DeviceMesh:
+    """The ranks that hold different pieces; with fewer pieces than ranks, neighbours hold the same one."""
+    copies = dist.get_world_size() // pieces
+    return init_device_mesh(device_type, (pieces, copies), mesh_dim_names=("piece", "copy"))["piece"]
+
+
+def _own_groups(plan: SplitPlan, module: nn.Module, inputs: object, made: list[tuple[Tensor, ...]]) -> object:
+    """The prefix's keys and values of this rank's kv groups, of the [b g p d] of all."""
+    groups, pieces = plan.local_config.num_kv_groups, plan.config.num_kv_groups // plan.local_config.num_kv_groups
+    first = dist.get_rank() * pieces // plan.ranks * groups
+    return [tuple(both[:, first : first + groups] for both in pair) for pair in made]
