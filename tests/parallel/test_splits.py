@@ -1,4 +1,4 @@
-"""The plan of tensor parallelism: every weight has a row, every head finds its group, what cannot be cut stays whole."""
+"""The plan of tensor parallelism: every weight has a row, every head its group; what comes out uneven stays whole."""
 
 from __future__ import annotations
 
@@ -73,10 +73,13 @@ def test_a_bias_is_cut_with_the_outputs_and_never_with_the_inputs() -> None:
 
 @given(ranks=st.integers(1, 8), heads_a_rank=st.integers(1, 4), data=st.data())
 def test_every_head_finds_its_group_on_its_rank(ranks: int, heads_a_rank: int, data: st.DataObject) -> None:
-    """What the network computes on a rank, head // (heads/groups), is the group that the whole network reads."""
+    """What the network computes on a rank, head // (heads/groups), is the group that the whole network reads.
+
+    The feed-forward, 840 wide, can be cut into anything from 1 to 8: without it some draws would have nothing to cut.
+    """
     heads = ranks * heads_a_rank
     groups = data.draw(st.sampled_from([g for g in range(1, heads + 1) if heads % g == 0]))
-    plan = split_plan(replace(TINY, num_heads=heads, num_kv_groups=groups, feedforward_size=840), ranks)  # 840: by 1 to 8
+    plan = split_plan(replace(TINY, num_heads=heads, num_kv_groups=groups, feedforward_size=840), ranks)
     pieces, local = plan.row("blocks.0.attention.key.").pieces, plan.local_config
     if groups % ranks and ranks % groups:
         assert plan.row("blocks.0.attention.output.").cut == plan.row("blocks.0.attention.key.").cut == "whole"
