@@ -32,9 +32,12 @@ def linear_shapes(config: ModelConfig) -> list[tuple[int, int]]:
     return [(q, h), (kv, h), (kv, h), (h, q), *widening, (h, f)]
 
 
-def cache_bytes(config: ModelConfig, tokens: int, batch: int = 1, element_size: int = 2) -> int:
+def cache_bytes(
+    config: ModelConfig, tokens: int, batch: int = 1, element_size: int = 2
+) -> int:  # fmt: skip
     """Bytes of the keys and values of ``tokens`` tokens a row (a P-tuning prefix counts as tokens)."""
-    return 2 * config.num_layers * config.num_kv_groups * config.head_dim * tokens * batch * element_size
+    vectors = 2 * config.num_layers * config.num_kv_groups  # a key and a value each
+    return vectors * config.head_dim * element_size * tokens * batch
 
 
 def weight_bytes(config: ModelConfig, element_size: int = 2, linear_bits: int | None = None) -> int:

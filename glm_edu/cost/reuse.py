@@ -16,6 +16,8 @@ from torch import Tensor
 from glm_edu.errors import InputError
 from glm_edu.model.cache import KVCache
 
+Fates = Int[Tensor, "l k"]
+
 
 class Fate(IntEnum):
     """What becomes of a cell in the next round."""
@@ -50,7 +52,7 @@ class Reading:
         return gap
 
 
-def fates(before: Reading | None, after: Reading, atol: float = 1e-4) -> Int[Tensor, "l k"]:
+def fates(before: Reading | None, after: Reading, atol: float = 1e-4) -> Fates:
     """A ``Fate`` for each cell of ``after``; with ``before`` None all are new.
 
     ``atol``: rounding, when a token is computed among others, moves a key of float32 by less than 1e-5; a key that has
