@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from glm_edu.checkpoints.arguments import DtypeName
 from glm_edu.checkpoints.files import say_bytes
@@ -34,7 +34,9 @@ def smallest_changes(setting: Setting, free: int) -> tuple[Change, ...]:
 
 def _several(setting: Setting, free: int) -> Iterator[tuple[Change]]:
     """int4 with fewer prompts at once, else with one prompt that is shorter."""
-    least = replace(setting, quantize="int4")
+    if setting.config.quantization_bits:
+        return
+    least = _changed(setting, quantization_bits=4)
     if setting.batch > 1 and (fewer := _largest("batch", least, setting.batch - 1, free)):
         yield (Change({"quantize": "int4", **fewer.arguments}, fewer.peak),)
     one: dict[str, int | str] = {"quantize": "int4", **({"batch": 1} if setting.batch > 1 else {})}
@@ -47,17 +49,17 @@ def _single(setting: Setting, free: int) -> Iterator[Change | None]:
         yield _largest("context", setting, setting.context - 1, free)
     if setting.batch > 1:
         yield _largest("batch", setting, setting.batch - 1, free)
+    if setting.config.quantization_bits:
+        return  # the float weights may not be here
     half: DtypeName = "bfloat16" if setting.device.type == "cpu" else "float16"
-    if setting.config.dtype == "float32" and not setting.quantize:
-        yield _change(replace(setting, config=replace(setting.config, dtype=half)), dtype=half)
-    bits = BITS.get(setting.quantize or "", 16)
-    for name in BITS:
-        if BITS[name] < bits:
-            yield _change(replace(setting, quantize=name), quantize=name)
+    if setting.config.dtype == "float32":
+        yield Change({"dtype": half}, needs(_changed(setting, dtype=half)).peak)
+    for name, bits in BITS.items():
+        yield Change({"quantize": name}, needs(_changed(setting, quantization_bits=bits)).peak)
 
 
-def _change(changed: Setting, **arguments: int | str) -> Change:
-    return Change(arguments, needs(changed).peak)
+def _changed(setting: Setting, **fields: Any) -> Setting:
+    return replace(setting, config=replace(setting.config, **fields))
 
 
 def _largest(name: Literal["context", "batch"], setting: Setting, most: int, free: int) -> Change | None:

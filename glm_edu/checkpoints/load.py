@@ -62,7 +62,7 @@ def from_pretrained(
     if bits is not None:
         quantize_(model, bits)
     if check_memory:
-        check_room(str(path_or_hub_id), model.config, found, device, quantize)
+        check_room(str(path_or_hub_id), model.config, found, device)
     fill(model, expected, found, device, DTYPES[model.config.dtype])
     return model.eval()
 

@@ -21,18 +21,16 @@ from glm_edu.generate import choose
 from glm_edu.model.cache import KVCache
 from glm_edu.model.rotary import DTYPES
 from glm_edu.model.transformer import Transformer
-from glm_edu.quantization.model import BITS, quantize_
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is to run, and how. ``config`` says the dtype; ``context`` 0 is loading alone."""
+    """What is to run, and how. ``config`` says the dtype and the quantization; ``context`` 0 is loading alone."""
 
     config: ModelConfig
     device: torch.device
     context: int
     batch: int = 1
-    quantize: str | None = None
     found: Mapping[str, Tensor] | None = None  # the tensors of the files, mapped; None: they are not here yet
     stored: torch.dtype | None = None  # what all of them have then; None: that of the config
 
@@ -87,7 +85,7 @@ def _over_layers(config: ModelConfig, count: Callable[[ModelConfig], tuple[int, 
 
 def _weights(config: ModelConfig, setting: Setting) -> tuple[int, int]:
     """Bytes of all weights, and of those that stay pages of the files."""
-    state = _sketch(config, setting).state_dict()
+    state = sketch(config).state_dict()
     total = sum(tensor.nbytes for tensor in state.values())
     if setting.device.type != "cpu":
         return total, 0
@@ -107,14 +105,9 @@ def _stored(name: str, setting: Setting) -> torch.dtype | None:
     return setting.found[name].dtype if name in setting.found else None
 
 
-def _sketch(config: ModelConfig, setting: Setting) -> Transformer:
-    model = sketch(config)
-    return quantize_(model, BITS[setting.quantize]) if setting.quantize else model
-
-
 def _runs(config: ModelConfig, setting: Setting) -> tuple[int, int, int]:
     """Bytes of the cache after a prompt; of all that is made while generating; and in one call without a cache."""
-    model, cache = _sketch(config, setting), KVCache()
+    model, cache = sketch(config), KVCache()
     with dry_run(model) as count:
         ids = torch.zeros(setting.batch, setting.context, dtype=torch.long)
         new = _step(model, ids, cache, count)

@@ -40,7 +40,7 @@ class Plan(Needs):
         device: where it is to run.
         context: tokens of the prompt.
         batch: prompts at once.
-        quantize: "int8", "int4" or None.
+        quantize: "int8", "int4" or None, also as the files are.
         free: what ``device`` has left.
         changes: where it does not fit, the smallest changes that would; empty if there are none.
     """
@@ -109,17 +109,19 @@ def plan(
     config, found = _read(path_or_hub_id, revision)
     stored = DTYPES[config.dtype]
     config = replace(config, dtype=config.dtype if dtype is None else dtype_name(dtype))
+    if quantize is not None:
+        config = _quantized(config, quantize)
     context = min(USUAL_CONTEXT, config.max_positions) if context is None else context
-    _check_sizes(config, context, batch, quantize)
-    setting = Setting(config, place, context, batch, quantize, found, stored)
+    _check_sizes(config, context, batch)
+    setting = Setting(config, place, context, batch, found, stored)
     return _planned(str(path_or_hub_id), setting)
 
 
 def _planned(name: str, setting: Setting) -> Plan:
-    needed, free = needs(setting), free_memory(setting.device)
+    needed, free, bits = needs(setting), free_memory(setting.device), setting.config.quantization_bits
     changes = () if needed.peak <= free else smallest_changes(setting, free)
     return Plan(**vars(needed), name=name, dtype=setting.config.dtype, device=str(setting.device),
-                context=setting.context, batch=setting.batch, quantize=setting.quantize, free=free,
+                context=setting.context, batch=setting.batch, quantize=f"int{bits}" if bits else None, free=free,
                 changes=changes)  # fmt: skip
 
 
@@ -138,9 +140,14 @@ def _read(path_or_hub_id: str | PathLike[str], revision: str | None) -> tuple[Mo
     return replace(config, dtype=dtype_on_disk(official, config, found)), found
 
 
-def _check_sizes(config: ModelConfig, context: int, batch: int, quantize: str | None) -> None:
+def _quantized(config: ModelConfig, quantize: str) -> ModelConfig:
+    bits = bits_named(quantize)
+    if config.quantization_bits:
+        raise InputError(f"The weights are int{config.quantization_bits} in the files already. Leave out quantize.")
+    return replace(config, quantization_bits=bits)
+
+
+def _check_sizes(config: ModelConfig, context: int, batch: int) -> None:
     for name, given, most in (("context", context, config.max_positions), ("batch", batch, 2**20)):
         if not isinstance(given, int) or isinstance(given, bool) or not 1 <= given <= most:
             raise InputError(f"{name}={given!r} should be a whole number from 1 to {most}.")
-    if quantize is not None:
-        bits_named(quantize)

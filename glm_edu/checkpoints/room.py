@@ -25,18 +25,16 @@ class MemoryWarning(UserWarning):
     """A model that loads, and then waits for the disk at every pass."""
 
 
-def check_room(
-    name: str, config: ModelConfig, found: Mapping[str, Tensor], device: torch.device, quantize: str | None
-) -> None:
+def check_room(name: str, config: ModelConfig, found: Mapping[str, Tensor], device: torch.device) -> None:
     """See that the weights of ``name`` find room on ``device``, as they will be held there.
 
     Raises:
         NotEnoughMemoryError: they do not; it says what would fit.
     """
-    setting = Setting(config, device, 0, quantize=quantize, found=found)
+    setting = Setting(config, device, context=0, found=found)
     needed, free = needs(setting), free_memory(device)
     own = needed.loading - needed.mapped
-    form = f"in {config.dtype}" if quantize is None else f"in {quantize}"
+    form = f"in int{config.quantization_bits}" if config.quantization_bits else f"in {config.dtype}"
     if own > free:
         raise NotEnoughMemoryError(
             f"The weights of {name} {form} need {say_bytes(own)} of memory; {say_bytes(free)} are free on {device}. "
