@@ -72,4 +72,4 @@ def apply_rotary(x: Float[Tensor, "b n s d"], angles: Angles, pairing: str) -> F
     rest = x.shape[-1] - channels * rotary_dim
     parts = x.split([rotary_dim] * channels + [rest] * (rest > 0), dim=-1)
     turned = [x * c + ROTATE[pairing](x) * s for x, c, s in zip(parts, cos.unbind(), sin.unbind(), strict=False)]
-    return torch.cat([*turned, *parts[channels:]], dim=-1)  # b n s d
+    return turned[0] if len(parts) == 1 else torch.cat([*turned, *parts[channels:]], dim=-1)  # b n s d
