@@ -77,7 +77,8 @@ def _read(content: bytes, place: int) -> tuple[int, int]:
             return value, place
 
 
-def _special(known: dict[int, Piece], bytes_at: int) -> dict[int, Piece]:
+def with_bytes(known: dict[int, Piece], bytes_at: int) -> dict[int, Piece]:
+    """The 256 pieces for single bytes besides."""
     return known | {bytes_at + byte: (f"<0x{byte:02X}>", 0.0, BYTE) for byte in range(256)}
 
 
@@ -93,7 +94,7 @@ def chatglm_model(vectors: list[dict[str, Any]], normalizer: bytes) -> bytes:
              for i, piece in zip(vector["ids"], vector["pieces"], strict=True)}  # fmt: skip
     for i, piece in pairs.items():  # few pieces, and a blank rather with what follows
         known.setdefault(i, (piece, -25.0 if piece == "▁" else -10 - i * 1e-5, NORMAL))
-    return model(UNIGRAM, _special(known, 130088), 130344, normalizer)
+    return model(UNIGRAM, with_bytes(known, 130088), 130344, normalizer)
 
 
 def chatglm2_model(recorded: dict[str, Any]) -> bytes:
@@ -103,7 +104,7 @@ def chatglm2_model(recorded: dict[str, Any]) -> bytes:
     it can be put together from the left; they are unused, which takes them apart again where they are left over.
     """
     known: dict[int, Piece] = {0: ("<unk>", 0.0, UNKNOWN), 1: ("<s>", 0.0, CONTROL), 2: ("</s>", 0.0, CONTROL)}
-    known = _special(known, 3)
+    known = with_bytes(known, 3)
     names = {i: piece for case in recorded["cases"]
              for i, piece in zip(case["sp_ids"], case["sp_pieces"], strict=True)} | READ_OFF  # fmt: skip
     known |= {i: (piece, -float(i), NORMAL) for i, piece in names.items() if i not in known}
