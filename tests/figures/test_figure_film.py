@@ -73,6 +73,15 @@ def test_what_does_not_fit_is_refused(changed, says):
         attention_film(**given)
 
 
+def test_columns_may_have_names_of_their_own():
+    frame = torch.tensor([[[0.7, 0.2, 0.1], [0.0, 0.4, 0.6]]])
+    figure = attention_film([frame], [0], ["a", "b"], ["x"], heads=["0"], key_tokens=["P0", "a", "b"])
+    assert (figure.data["rows"], figure.data["columns"]) == (["a", "b"], ["P0", "a", "b"])
+    assert "a → P0: 0.71, b → b: 0.60" in figure.alt and ">P0<" in figure.picture
+    with pytest.raises(InputError, match="key_tokens has 1 entries"):
+        attention_film([frame], [0], ["a", "b"], ["x"], heads=["0"], key_tokens=["P0"])
+
+
 @in_browser_thread
 def test_the_page_reads_the_letters_as_python_does(visit):
     for packed in film().data["frames"]:
