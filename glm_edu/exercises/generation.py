@@ -22,7 +22,7 @@ HEADS, HEAD_DIM = 2, 8
 
 # ---- 1. predict: tokens read without a cache, with one, and the second clock ----
 
-PROMPT, NEW = 10, 5  # a prompt of ten tokens, the last of them sop; five tokens are made
+PROMPT, NEW = 10, 5  # a prompt of ten tokens, the last of them <sop>; five tokens are made
 
 READS = {
     "without a cache": (60, (
@@ -39,8 +39,8 @@ READS = {
     )),
     "block": (5, (
         Slip("the fifth token is not read", "That is the block of the fifth token. Which is the last that is read?", 6),
-        Slip("sop has block 1", "The clock is 0 in the context and 1 on sop already.", 4),
-        Slip("the clock of the text", "That is the place in the whole text. The second clock starts at sop.", 13),
+        Slip("<sop> has block 1", "The clock is 0 in the context and 1 on <sop> already.", 4),
+        Slip("the clock of the text", "That is the place in the whole text. The second clock starts at <sop>.", 13),
         Slip("the first clock", "That is where the first clock stands still.", 8),
     )),
 }  # fmt: skip

@@ -76,7 +76,7 @@ def _model(name: str, cells: CacheGrid) -> str:
             for layer, row in zip(layers, cells.fates.tolist(), strict=True)]  # fmt: skip
     table = grid("glm-cache", len(labels), layers, token_heads(labels), "".join(reversed(rows)))
     words = f'<p class="glm-model"><b>{esc(name)}</b> {esc(_count(cells))}</p>'
-    return f'<div class="glm-one glm-{cells.family}" data-name="{esc(name)}">{words}{table}</div>'
+    return f'<div class="glm-one glm-{cells.family}">{words}{table}</div>'
 
 
 def _cell(layer: str, token: str, fate: int) -> str:

@@ -29,7 +29,7 @@ RIGHT = {"without": 60, "cached": 14, "block": 5}
     ({"cached": 5}, "the prompt is read too"),
     ({"cached": 4}, "the prompt is read too"),
     ({"block": 6}, "the fifth token is not read"),
-    ({"block": 4}, "sop has block 1"),
+    ({"block": 4}, "<sop> has block 1"),
     ({"block": 13}, "the clock of the text"),
     ({"block": 8}, "the first clock"),
     ({"block": 5.0}, "not a whole number"),

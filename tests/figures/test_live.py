@@ -347,3 +347,19 @@ def test_a_lens_cell_tells_its_tokens_and_the_choice_shows_the_other_reading(vis
 def test_an_effect_says_its_number_when_it_is_pointed_at(visit):
     visit.figure("effects").locator("tbody tr").last.locator("td").last.hover()
     assert read(visit, "effects") == "block 1, at 流: 100 %"
+
+
+@in_browser_thread
+def test_a_cache_cell_tells_its_fate_in_each_grid_of_the_round_that_is_shown(visit):
+    figure = visit.figure("cache")
+    grids = figure.locator("table")
+    assert [grid.is_visible() for grid in grids.all()] == [False, False, True, True]
+    last = "block 1, 依: was cached, "
+    for grid, fate in ((2, "but is stale and computed again"), (3, "and is still right")):
+        grids.nth(grid).locator("tbody tr").first.locator("td").nth(2).hover()
+        assert read(visit, "cache") == last + fate
+    figure.get_by_role("radio", name="1").check()
+    assert [grid.is_visible() for grid in grids.all()] == [True, True, False, False]
+    grids.nth(0).locator("td[tabindex='0']").focus()
+    visit.page.keyboard.press("ArrowDown")
+    assert read(visit, "cache") == "block 0, 白: was not cached"
