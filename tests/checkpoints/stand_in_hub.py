@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -41,7 +42,8 @@ class Sent:
 @dataclass
 class StandInHub:
     """``cuts``: after how many bytes the next connections break, one after the other, for weights; ``tampered``: name
-    -> what is sent instead; ``lost``: names that are listed and cannot be had; ``etags``: name -> what HEAD says."""
+    -> what is sent instead; ``lost``: names that are listed and cannot be had; ``etags``: name -> what HEAD says;
+    ``stalls_at``: after so many bytes of weights nothing more comes, until it is None."""
 
     repositories: dict[str, Repository] = field(default_factory=dict)
     cuts: list[int] = field(default_factory=list)
@@ -49,6 +51,7 @@ class StandInHub:
     lost: set[str] = field(default_factory=set)
     etags: dict[str, str] = field(default_factory=dict)
     down: bool = False
+    stalls_at: int | None = None
     ignores_range: bool = False
     sent: list[Sent] = field(default_factory=list)
 
@@ -171,7 +174,10 @@ class _Handler(BaseHTTPRequestHandler):
         out = b"" if self.command == "HEAD" else body[:cut]
         path, told = urlsplit(self.path).path, self.headers.get("Range")
         self.hub.sent.append(Sent(self.command, path, status, len(out), told, self.headers.get("Authorization")))
-        self.wfile.write(out)
+        stop = self.hub.stalls_at if out and "/store/" in path else None
+        self.wfile.write(out[:stop])
+        while self.hub.stalls_at is not None and stop is not None:
+            time.sleep(0.02)
         if len(out) < len(body) and self.command != "HEAD":
             self.close_connection = True
 
