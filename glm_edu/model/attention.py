@@ -36,7 +36,7 @@ Extend = Callable[[Tensor, Tensor], Pair]  # new keys and values -> those before
 
 def expand_groups(x: Groups, heads: int) -> Float[Tensor, "b n k d"]:
     """Give every head its group's keys or values: head i reads group i // (n/g)."""
-    return x if heads == x.shape[1] else x.repeat_interleave(heads // x.shape[1], dim=1)
+    return x.unsqueeze(2).expand(-1, -1, heads // x.shape[1], -1, -1).flatten(1, 2)  # b g n/g k d -> b n k d
 
 
 def attention_scores(
