@@ -82,6 +82,7 @@ class ModelConfig:
     layout: Literal["chatglm", "chatglm2", "llama", "glm"]
     fused_rows: Literal["per_head", "blocks", "separate"]  # how the official file lays out query, key and value
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    quantization_bits: Literal[0, 4, 8] = 0  # of the weights in the blocks' linears; 0: they are floats
 
     def __post_init__(self) -> None:
         for name, hint in get_type_hints(type(self)).items():

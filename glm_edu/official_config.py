@@ -91,6 +91,7 @@ def _id(key: str, field: str, default: int | None = None) -> Row:
 
 
 _RESIDUALS = {False: "pre_norm", True: "post_norm"}
+_BITS = {0: 0, None: 0, 4: 4, 8: 8}
 _DTYPE = {d: d for d in ("float32", "float16", "bfloat16")} | {None: "float32"}
 
 
@@ -106,7 +107,8 @@ def _common(eos: Any = None, pad: int | None = None) -> tuple[Row, ...]:
 _PREFIX = (
     Row("pre_seq_len", "prefix_length", None, types=_INT_OR_NONE, read=lambda n: n or 0, write=lambda n: n or None),
     _flag("prefix_projection", "prefix_projection", False),
-    Row("quantization_bit", default=0, only=(0, None)),
+    Row("quantization_bit", "quantization_bits", 0, values=_BITS),
+    Row("quantization_embeddings", default=False, only=(False,)),
 )
 
 
@@ -181,6 +183,7 @@ TABLE: dict[str, tuple[Row, ...]] = {
         *_hugging_face(positions=2048, groups=None, head_dim=None, bos=1),
         _flag("attention_bias", "query_key_value_bias", False),
         _flag("mlp_bias", "feedforward_bias", False),
+        Row("quantization_bit", "quantization_bits", 0, values=_BITS),  # ours: what ChatGLM's files say
         Row("pretraining_tp", default=1, only=(1,)),
         Row("rope_interleaved", default=False, only=(False,)),
         *_common(eos=2),
@@ -189,6 +192,7 @@ TABLE: dict[str, tuple[Row, ...]] = {
         *_hugging_face(positions=131072, groups=2, head_dim=128, bos=None),
         _flag("attention_bias", "query_key_value_bias", True),
         Row("partial_rotary_factor", "rotary_fraction", 0.5, types=(float, int)),
+        Row("quantization_bit", "quantization_bits", 0, values=_BITS),  # ours, as for llama
         *_common(eos=[151329, 151336, 151338], pad=151329),
     ),
 }

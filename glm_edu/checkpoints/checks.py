@@ -14,8 +14,8 @@ from glm_edu.errors import CheckpointError
 
 _HINTS = (  # in which list, part of a name, what it usually means
     ("extra", "prefix_encoder", "A P-tuning prefix needs pre_seq_len (and prefix_projection) in config.json."),
-    ("extra", "weight_scale", "weight_scale belongs to quantized weights: config.json should say quantization_bit 4 or 8."),
-    ("missing", "weight_scale", "The weights are floats: remove quantization_bit from config.json, and ask for quantize=."),
+    ("extra", "weight_scale", "weight_scale belongs to quantized weights: config.json should say quantization_bit."),
+    ("missing", "weight_scale", "Weights that are floats need no quantization_bit: remove it from config.json."),
     ("missing", "lm_head", "If the head is the embedding once more, config.json says so: tie_word_embeddings true."),
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from glm_edu.checkpoints.layout import OfficialTensor, official_buffers, official_tensors
@@ -39,7 +39,7 @@ def _official_frequencies(config: ModelConfig) -> Float[Tensor, " pairs"]:
     return inverse_frequencies(config.rotary_dim, config.rotary_base, DTYPES[config.dtype])  # rope_ratio is not in it
 
 
-def fuse(official: OfficialTensor, state: Mapping[str, Tensor]) -> Float[Tensor, "*shape"]:
+def fuse(official: OfficialTensor, state: Mapping[str, Tensor]) -> Shaped[Tensor, "*shape"]:
     """One official tensor on the CPU, put together from ours."""
     if len(official.parts) == 1:
         return state[official.parts[0].ours].cpu()

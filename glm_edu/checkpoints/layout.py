@@ -3,7 +3,7 @@
 Three fusions occur. ``per_head``: the rows of head 0's query, key and value, then head 1's, and so on (ChatGLM-6B,
 and ChatGLM2-6B without multi-query). ``blocks``: all query rows, then all key rows, then all value rows (ChatGLM2-6B).
 Gate and up: all gate rows, then all up rows. One formula reads them all: of every ``step`` rows, ``size`` from
-``start`` on.
+``start`` on. A quantized weight has a scale for each row, ``weight_scale``, and its rows lie in the same way.
 
 Official: SelfAttention.forward and MLP of modeling_chatglm.py, where the fused outputs are split.
 Differs: official code splits activations at every call; here the weights are split once, as views of the file.
@@ -46,6 +46,7 @@ class OfficialTensor:
     name: str
     shape: tuple[int, ...]
     parts: tuple[Part, ...]
+    quantized: bool = False  # whole numbers in int8
 
 
 def official_tensors(config: ModelConfig, shapes: Shapes) -> list[OfficialTensor]:
@@ -61,10 +62,11 @@ def official_tensors(config: ModelConfig, shapes: Shapes) -> list[OfficialTensor
     left = dict(shapes)
     tensors = []
     for official, stems in _rows_of_table(config):
-        for kind in ("weight", "bias"):
+        for kind in ("weight", "weight_scale", "bias"):
             if f"{stems[0]}.{kind}" in left:
                 mine = {name: tuple(left.pop(name)) for name in (f"{stem}.{kind}" for stem in stems)}
-                tensors.append(_official_tensor(f"{official}.{kind}", mine, config))
+                quantized = kind == "weight" and f"{stems[0]}.weight_scale" in left
+                tensors.append(_official_tensor(f"{official}.{kind}", mine, config, quantized))
     if left:
         raise CheckpointError(f"The official {config.layout} layout has no place for {', '.join(left)}.")
     return tensors
@@ -89,12 +91,14 @@ def _rows_of_table(config: ModelConfig) -> Iterator[tuple[str, list[str]]]:
             yield from ((official.format(i=i), [stem.format(i=i) for stem in stems]) for official, stems in group)
 
 
-def _official_tensor(name: str, mine: dict[str, tuple[int, ...]], config: ModelConfig) -> OfficialTensor:
+def _official_tensor(
+    name: str, mine: dict[str, tuple[int, ...]], config: ModelConfig, quantized: bool
+) -> OfficialTensor:
     sizes = [shape[0] for shape in mine.values()]
     per_head = len(mine) == 3 and config.fused_rows == "per_head"  # three tensors in one: query, key and value
     runs = _runs([config.head_dim] * 3 if per_head else sizes)
     parts = tuple(Part(ours, *run) for ours, run in zip(mine, runs, strict=True))
-    return OfficialTensor(name, (sum(sizes), *next(iter(mine.values()))[1:]), parts)
+    return OfficialTensor(name, (sum(sizes), *next(iter(mine.values()))[1:]), parts, quantized)
 
 
 def _runs(sizes: Iterable[int]) -> Iterator[tuple[int, int, int]]:

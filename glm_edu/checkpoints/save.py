@@ -24,6 +24,7 @@ from glm_edu.checkpoints.shards import WEIGHT_FILES
 from glm_edu.checkpoints.write import Entry, write_bin, write_safetensors
 from glm_edu.errors import CheckpointError
 from glm_edu.model.transformer import Transformer
+from glm_edu.quantization.model import bits_of
 
 
 def save_pretrained(
@@ -41,7 +42,7 @@ def save_pretrained(
         CheckpointError: the model has no weights (meta device), or the directory cannot be written.
     """
     directory, limit = Path(path).expanduser(), size_in_bytes(max_shard_size)
-    config = replace(model.config, dtype=dtype_name(model.embedding.weight.dtype))
+    config = replace(model.config, dtype=dtype_name(model.embedding.weight.dtype), quantization_bits=bits_of(model))
     official = config.to_official()
     shards = _split(official_entries(model, config), limit)
     whole, write = (WEIGHT_FILES[0], write_safetensors) if safe_serialization else (WEIGHT_FILES[1], write_bin)

@@ -344,7 +344,7 @@ def test_quantized_weights_say_what_they_are(broken: Broken) -> None:
     directory = broken("chatglm")
     name = "transformer.layers.0.attention.dense.weight"
     _rewrite(directory, lambda t: t.update({name: t[name].to(torch.int8), f"{name}_scale": torch.ones(64)}))
-    _fails(directory, f"{name}: torch.int8", f"{name}_scale", "quantized")
+    _fails(directory, f"{name}: torch.int8", f"{name}_scale", "config.json should say quantization_bit")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])

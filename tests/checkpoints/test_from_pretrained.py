@@ -81,9 +81,9 @@ def test_cuda_1_needs_two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
         Transformer.from_pretrained("no/such/directory", device="cuda:1")
 
 
-def test_quantize_is_not_there_yet(saved: Saved) -> None:
-    with pytest.raises(InputError, match="quantize='int4' is not available yet"):
-        Transformer.from_pretrained(saved(), quantize="int4")
+def test_an_unknown_quantization_is_refused_before_reading() -> None:
+    with pytest.raises(InputError, match="quantize='int3' is not known; it may be 'int8' or 'int4'"):
+        Transformer.from_pretrained("no/such/directory", quantize="int3")
 
 
 def test_a_revision_of_a_local_directory_is_refused(saved: Saved) -> None:

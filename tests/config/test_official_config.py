@@ -101,7 +101,8 @@ def test_an_unknown_value_of_any_key_is_refused_by_name(layout: str, row: Row, v
 
 @pytest.mark.parametrize(
     "layout, key, value",
-    [("chatglm", "tie_word_embeddings", True), ("chatglm", "quantization_bit", 4), ("chatglm2", "quantization_bit", 8),
+    [("chatglm", "tie_word_embeddings", True), ("chatglm", "quantization_bit", 2), ("chatglm2", "quantization_bit", 3),
+     ("chatglm", "quantization_embeddings", True), ("llama", "quantization_bit", True),
      ("chatglm2", "fp32_residual_connection", True), ("chatglm2", "original_rope", False),
      ("chatglm2", "attention_softmax_in_fp32", False), ("llama", "hidden_act", "gelu"), ("llama", "pretraining_tp", 2),
      ("llama", "rope_scaling", {"type": "linear", "factor": 2.0}), ("llama", "rope_interleaved", True),
