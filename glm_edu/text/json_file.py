@@ -36,6 +36,8 @@ class JsonTokenizer:
             self._tokenizer = tokenizers.Tokenizer.from_file(str(file))
         except Exception as error:  # the library raises a bare Exception
             raise CheckpointError(f"{file} is no tokenizer.json that can be read: {error}. Fetch it again.") from error
+        self._tokenizer.no_truncation()  # a file may carry the length that its model was trained with
+        self._tokenizer.no_padding()
         self._directory = file.parent
         self.vocab_size: int = 1 + max(self._tokenizer.get_vocab().values(), default=-1)  # ids may have holes
         self._template = read_template(self._directory)

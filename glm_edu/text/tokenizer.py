@@ -67,14 +67,16 @@ class Tokenizer(Protocol):
 
 
 def load_tokenizer(path_or_hub_id: str | PathLike[str], revision: str | None = None) -> Tokenizer:
-    """The tokenizer of a checkpoint directory, of a model that ships with the package ("tang-glm"), or of a hub id.
+    """The tokenizer of a checkpoint directory, of a model by its short name ("tang-glm"), or of a hub id.
+
+    Of what is on the hub, only the small files are fetched.
 
     Raises:
-        CheckpointNotFoundError: no such directory, or no tokenizer in it.
+        CheckpointNotFoundError: no such directory, no tokenizer in it, or the hub cannot be reached.
         CheckpointError: a file is broken, cut, a Git LFS pointer, or of a kind that cannot be read.
         InputError: a revision of something that is no hub id.
     """
-    directory = locate(path_or_hub_id, revision)
+    directory = locate(path_or_hub_id, revision, weights=False)
     if (directory / "tokenizer.json").is_file():
         return JsonTokenizer(directory / "tokenizer.json")
     if (directory / "vocab.txt").is_file():

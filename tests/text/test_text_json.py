@@ -49,6 +49,14 @@ def test_text_comes_back(directory: Path, text: str) -> None:
     assert tokenizer.decode(ids) == text
 
 
+def test_a_length_that_the_file_carries_cuts_nothing(directory: Path) -> None:
+    library = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    library.enable_truncation(4)
+    library.enable_padding(length=9)
+    library.save(str(directory / "tokenizer.json"))
+    assert len(load_tokenizer(directory).encode("sixsix")) == 7
+
+
 def test_special_tokens_leave_no_text(directory: Path) -> None:
     tokenizer = load_tokenizer(str(directory))
     ids = tokenizer.encode("a<end>")
