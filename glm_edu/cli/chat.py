@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from glm_edu.cli.options import Parts, add_loading, add_model, add_part
@@ -82,10 +82,9 @@ class Conversation:
         asked: list[Message] = [*self.messages, {"role": "user", "content": text}]
         said = ""
         try:
-            with closing(self.answer(asked)) as pieces:  # type: ignore[type-var]
-                for piece in pieces:
-                    said += piece
-                    print(piece, end="", flush=True)
+            for piece in self.answer(asked):
+                said += piece
+                print(piece, end="", flush=True)
         finally:
             print(flush=True)
             if said:

@@ -34,10 +34,10 @@ them), or owner/name on the hub. glm-edu SUBCOMMAND --help says more."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; the exit code."""
-    given = parser().parse_args(arguments)
     with warnings.catch_warnings():
         warnings.showwarning = _say_warning
         try:
+            given = parser().parse_args(arguments)
             code: int = given.run(given)
             sys.stdout.flush()  # here, where a closed pipe can still be caught
             return code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from glm_edu.cli.options import Parts, add_part
@@ -43,4 +44,5 @@ class _ListNames(argparse.Action):
 
         for name, about in model_names().items():
             print(f"{name:14} {about}")
+        sys.stdout.flush()
         part.exit()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from textwrap import fill
 from typing import Any
 
 Parts = Any  # argparse gives the type of add_subparsers() no public name
@@ -10,10 +11,10 @@ Parts = Any  # argparse gives the type of add_subparsers() no public name
 
 def add_part(parts: Parts, name: str, help: str, description: str, examples: str) -> argparse.ArgumentParser:
     """The parser of one subcommand."""
-    formatter = argparse.RawDescriptionHelpFormatter
     part: argparse.ArgumentParser = parts.add_parser(
-        name, help=help, description=description, epilog=f"examples:\n{examples}", formatter_class=formatter
-    )
+        name, help=help, description=fill(description, 100), epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     return part
 
 
