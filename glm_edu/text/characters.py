@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from glm_edu.errors import CheckpointError, InputError
+from glm_edu.text.checks import checked
 from glm_edu.text.messages import Message, rounds
 from glm_edu.text.padding import Padded, pad_for_two_clocks
 from glm_edu.text.sampling import GREEDY
@@ -96,10 +97,7 @@ class CharacterTokenizer:
         Raises:
             InputError: an id that the vocabulary does not have.
         """
-        ids = [int(i) for i in ids]
-        if bad := [i for i in ids if not 0 <= i < len(self)]:
-            raise InputError(f"There is no token {bad[0]}; ids run from 0 to {len(self) - 1}.")
-        tokens = (UNKNOWN_SIGN if i == self.unk_id else self.tokens[i] for i in ids)
+        tokens = (UNKNOWN_SIGN if i == self.unk_id else self.tokens[i] for i in checked(ids, len(self)))
         return "".join(token for token in tokens if token not in SPECIALS)
 
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:

@@ -58,13 +58,13 @@ def chat(
     """
     _check_pair(model, tok)
     ids = tok.encode_chat(messages)
-    count = _room(model, tok, len(ids)) if max_new_tokens is None else max_new_tokens
+    room = _room(model, tok, len(ids))
     input_ids = torch.tensor([ids], device=next(model.parameters()).device)  # 1 s
     steps = new_tokens(
-        model, input_ids, max_new_tokens=count, stop_ids=tok.stop_ids, generator=generator,
+        model, input_ids, max_new_tokens=room if max_new_tokens is None else max_new_tokens, stop_ids=tok.stop_ids,
         temperature=tok.sampling.temperature if temperature is None else temperature,
         top_p=tok.sampling.top_p if top_p is None else top_p,
-        top_k=tok.sampling.top_k if top_k is None else top_k,
+        top_k=tok.sampling.top_k if top_k is None else top_k, generator=generator,
     )  # fmt: skip
     pieces = _pieces(tok, steps)
     return pieces if stream else "".join(pieces)
@@ -86,13 +86,16 @@ def _pieces(tok: Tokenizer, steps: Iterator[Tensor]) -> Iterator[str]:
 
 
 def _room(model: Transformer, tok: Tokenizer, prompt: int) -> int:
-    """New tokens that fit behind a prompt; the last one is not read again, so it needs no position."""
+    """New tokens behind a prompt: what the official length leaves, or else all that the model has room for.
+
+    The last one is not read again, so it needs no position.
+    """
     room = model.config.max_positions + 1 - prompt
     if room < 1:
         raise InputError(f"The prompt has {prompt} tokens, and this model was made for {model.config.max_positions}; "
                          f"drop at least {1 - room}, for example the oldest messages.")  # fmt: skip
-    official = room if tok.sampling.max_length is None else tok.sampling.max_length - prompt
-    return min(room, max(1, official))
+    official = (tok.sampling.max_length or 0) - prompt
+    return min(room, official) if official > 0 else room
 
 
 def _check_pair(model: Transformer, tok: Tokenizer) -> None:

@@ -15,18 +15,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from glm_edu.errors import CheckpointError
+from glm_edu.text.checks import check_text, checked
 from glm_edu.text.cleaning import clean_chatglm, settled
 from glm_edu.text.directory import read_json
 from glm_edu.text.messages import Message, rounds
 from glm_edu.text.padding import Padded, pad_for_two_clocks
 from glm_edu.text.sampling import CHATGLM
-from glm_edu.text.sentencepiece_file import check_text, checked, compared, open_model
+from glm_edu.text.sentencepiece_file import compared, open_model
 
 LONGEST_RUN = 80
 _BLANKS = re.compile(f" {{2,{LONGEST_RUN}}}")  # the longest first, and never one alone
 _MARKER = re.compile(r"<n>|<\|tab\|>|<\|blank_([2-9]|[1-7]\d|80)\|>")
 _IN_TEXT = re.compile(r"(<sop>|<eop>|<pad>|<unk>|\[MASK\])")
-_NEEDED = ("<unk>", "<pad>", "[MASK]", "[gMASK]", "<sop>", "<eop>", "<n>", "<|tab|>", "<|blank_2|>", "<|blank_80|>")
+_NEEDED = ("<pad>", "[MASK]", "[gMASK]", "<sop>", "<eop>", "<n>", "<|tab|>", "<|blank_2|>", "<|blank_80|>")
 IMAGE_TOKENS = 20000  # ids before the text in checkpoints of before April 2023
 
 
@@ -46,8 +47,8 @@ class ChatGLMTokenizer:
     def __init__(self, file: Path, image_tokens: int = 0) -> None:
         self._pieces = open_model(file)
         self.image_tokens = image_tokens
-        self._unknown = self._pieces.unk_id()
-        missing = [name for name in _NEEDED if name != "<unk>" and self._pieces.piece_to_id(name) == self._unknown]
+        unknown = self._pieces.unk_id()
+        missing = [name for name in _NEEDED if self._pieces.piece_to_id(name) == unknown]
         if missing:
             raise CheckpointError(f"{file} has no {', '.join(missing)}. It is older than April 2023, when these became "
                                   f"part of the file, or cut. {compared(file)}")  # fmt: skip
@@ -71,15 +72,16 @@ class ChatGLMTokenizer:
         tokenizer = cls(directory / "ice_text.model")
         named = {f"{name}_token_id": getattr(tokenizer, f"{piece}_id") for name, piece in
                  (("bos", "sop"), ("eos", "eop"), ("mask", "mask"), ("gmask", "gmask"))}  # fmt: skip
-        apart = {config[key] - ours for key, ours in named.items() if type(config.get(key)) is int}
-        apart = apart or {settings.get("num_image_tokens", 0)}
-        if apart == {0}:
+        apart = {str(config[key] - ours) for key, ours in named.items() if type(config.get(key)) is int}
+        apart = apart or {str(settings.get("num_image_tokens", 0))}
+        if apart == {"0"}:
             return tokenizer
-        if apart == {IMAGE_TOKENS}:
+        if apart == {str(IMAGE_TOKENS)}:
             return cls(directory / "ice_text.model", IMAGE_TOKENS)
         said = ", ".join(f"{key} {config.get(key)} (here {ours})" for key, ours in named.items())
-        raise CheckpointError(f"{directory}: config.json and ice_text.model do not belong together: {said}. Files of "
-                              "before and after April 2023 do not mix; fetch all of one revision.")  # fmt: skip
+        raise CheckpointError(f"{directory}: the JSON files and ice_text.model do not belong together: {said}, "
+                              f"num_image_tokens {settings.get('num_image_tokens')}. Files of before and after April "
+                              "2023 do not mix; fetch all of one revision.")  # fmt: skip
 
     def __len__(self) -> int:
         return self.vocab_size
@@ -101,12 +103,10 @@ class ChatGLMTokenizer:
             InputError: what is given is no text.
         """
         check_text(text)
-        if not dummy_prefix:
-            length = None if max_length is None else max_length + 2
-            return self.encode("\n" + text, add_special_tokens, max_length=length)[2:]  # less the blank and newline
         ids: list[int] = []
-        for part in _split_specials(text):
-            ids += [self._id(part)] if _IN_TEXT.fullmatch(part) else self._text_ids(part)
+        for number, part in enumerate(_split_specials(text)):
+            special = _IN_TEXT.fullmatch(part)
+            ids += [self._id(part)] if special else self._text_ids(part, dummy_prefix or number > 0)
         ends = [self.gmask_id, self.sop_id] if add_special_tokens else []
         return (ids if max_length is None else ids[: max(0, max_length - len(ends))]) + ends
 
@@ -114,10 +114,11 @@ class ChatGLMTokenizer:
         """A training sample: prompt, [gMASK], <sop>, answer, <eop>."""
         return [*self.encode(prompt), *self.encode(answer, add_special_tokens=False), self.eop_id]
 
-    def _text_ids(self, text: str) -> list[int]:
+    def _text_ids(self, text: str, dummy_prefix: bool) -> list[int]:
         text = text.replace("\n", "<n>").replace("\t", "<|tab|>")
         text = _BLANKS.sub(lambda run: f"<|blank_{len(run[0])}|>", text)
-        return [self.image_tokens + piece for piece in self._pieces.encode(text)]
+        pieces = self._pieces.encode(text) if dummy_prefix else self._pieces.encode("<n>" + text)[2:]
+        return [self.image_tokens + piece for piece in pieces]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ``ids``; special tokens leave none.

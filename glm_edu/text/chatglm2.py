@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from glm_edu.errors import CheckpointError, InputError
+from glm_edu.text.checks import check_text, checked
 from glm_edu.text.cleaning import answer_messages, clean_chatglm2, clean_chatglm3, settled, settled_parts
 from glm_edu.text.directory import chatglm_generation, read_json
 from glm_edu.text.messages import Message, check_messages, rounds
 from glm_edu.text.padding import Padded, pad_for_one_clock
 from glm_edu.text.sampling import CHATGLM2
-from glm_edu.text.sentencepiece_file import check_text, checked, compared, open_model
+from glm_edu.text.sentencepiece_file import compared, open_model
 
 SPECIALS = ("[MASK]", "[gMASK]", "[sMASK]", "sop", "eop")
 ROLE_TOKENS = ("<|system|>", "<|user|>", "<|assistant|>", "<|observation|>")

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from glm_edu.errors import CheckpointError, InputError
+from glm_edu.text.checks import check_text, checked
 from glm_edu.text.cleaning import clean_chatglm3, settled, settled_parts
 from glm_edu.text.directory import read_json
 from glm_edu.text.messages import Message, check_messages
 from glm_edu.text.padding import Padded, pad_for_one_clock
 from glm_edu.text.sampling import from_generation_config
-from glm_edu.text.sentencepiece_file import check_text, checked
 from glm_edu.text.template import read_template, render
 
 _HEADED = ("[gMASK]", "<|observation|>")  # vocabularies whose answers begin with a header line: GLM-4

@@ -34,9 +34,10 @@ def from_generation_config(official: Mapping[str, Any]) -> Sampling:
     Raises:
         CheckpointError: a value that is no number.
     """
-    numbers = {key: official.get(key) for key in ("temperature", "top_p", "top_k", "max_length")}
+    kinds = {"temperature": (int, float), "top_p": (int, float), "top_k": (int,), "max_length": (int,)}
+    numbers = {key: official.get(key) for key in kinds}
     for key, value in numbers.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        if value is not None and type(value) not in kinds[key]:
             raise CheckpointError(f"generation_config.json: {key}={value!r} should be a number.")
     if not official.get("do_sample"):
         return GREEDY

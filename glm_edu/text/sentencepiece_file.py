@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from glm_edu.errors import CheckpointError, InputError
+from glm_edu.errors import CheckpointError
 
 PUBLISHED = {  # bytes and sha256 of the files that were published
     "ice_text.model": (2_706_249, "5e974d9a69c242ce014c88c2b26089270f6198f3c0b700a887666cd3e816f17e"),
@@ -40,7 +39,7 @@ def open_model(file: Path) -> Any:
         processor.LoadFromSerializedProto(content)
     except Exception as error:  # the library raises RuntimeError and others
         raise CheckpointError(f"{file} is no SentencePiece model. {compared(file)}") from error
-    size, digest = PUBLISHED[file.name]
+    size, digest = PUBLISHED.get(file.name, (0, ""))
     if len(content) == size and hashlib.sha256(content).hexdigest() != digest:
         raise CheckpointError(f"{file} is damaged. {compared(file)}")
     return processor
@@ -48,32 +47,11 @@ def open_model(file: Path) -> Any:
 
 def compared(file: Path) -> str:
     """A sentence that sets a file beside the published one of its name."""
+    if file.name not in PUBLISHED:
+        return "Fetch it again."
     content = file.read_bytes()
     size, digest = PUBLISHED[file.name]
     if len(content) < size:
         return f"It has {len(content):,} of the {size:,} bytes that were published, so it was cut. Fetch it again."
     return (f"It has {len(content):,} bytes and sha256 {hashlib.sha256(content).hexdigest()}; published were {size:,} "
             f"bytes with sha256 {digest}. Fetch it again.")  # fmt: skip
-
-
-def check_text(text: str) -> None:
-    """Raise InputError unless ``text`` is one that has a UTF-8 form (half a surrogate pair has none)."""
-    if not isinstance(text, str):
-        raise InputError(f"encode needs a text, not a {type(text).__name__}.")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        half = text[error.start]
-        raise InputError(f"The text holds {half!r}, half of a surrogate pair, at {error.start}.") from error
-
-
-def checked(ids: Iterable[int], limit: int) -> list[int]:
-    """Whole-number ids below ``limit``.
-
-    Raises:
-        InputError: an id outside.
-    """
-    ids = [int(i) for i in ids]
-    if bad := [i for i in ids if not 0 <= i < limit]:
-        raise InputError(f"There is no token {bad[0]}; ids run from 0 to {limit - 1}.")
-    return ids

@@ -171,8 +171,12 @@ def test_an_answer_has_the_room_that_is_left(
     standin: ChatGLMTokenizer, scripted: Callable, positions: int, new: int
 ) -> None:
     asked = scripted(9)
-    list(chat(tiny("tiny-chatglm", max_positions=positions, **ENDS), standin, HELLO))  # a prompt of 4 tokens
+    model = tiny("tiny-chatglm", max_positions=positions, **ENDS)
+    list(chat(model, standin, HELLO))  # a prompt of 4 tokens
     assert asked["max_new_tokens"] == new
+    if positions > 2048:  # a prompt that is past the official length has what the model has
+        list(chat(model, standin, [{"role": "user", "content": "好" * 3000}]))
+        assert asked["max_new_tokens"] == positions + 1 - 3003
 
 
 @pytest.mark.usefixtures("unchecked")
@@ -247,7 +251,7 @@ def test_a_prompt_that_is_too_long_says_how_much(first: Transformer, standin: Ch
     with pytest.raises(
         InputError, match="The prompt has 303 tokens, and this model was made for 256; drop at least 47"
     ):
-        chat(first, standin, [{"role": "user", "content": "好" * 300}])
+        chat(first, standin, [{"role": "user", "content": "好" * 300}], max_new_tokens=5)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -62,8 +63,11 @@ def test_a_training_sample_is_official(standin: ChatGLMTokenizer, case: dict) ->
 def test_cutting_keeps_the_end_of_the_prompt(standin: ChatGLMTokenizer, length: int) -> None:
     expected = WRAPPER["truncation"][f"truncation_max_length_{length}"]
     assert standin.encode("hello world hello world", max_length=length) == expected
-    assert standin.encode("hello world", max_length=length, dummy_prefix=False)[-2:] == [5, 8]
-    assert len(standin.encode("hello world", max_length=length, dummy_prefix=False)) == length
+
+
+def test_a_special_token_at_the_begin_needs_no_blank(standin: ChatGLMTokenizer) -> None:
+    assert standin.encode("[MASK]x", dummy_prefix=False) == standin.encode("[MASK]x") == [4, 349, 364, 5, 8]
+    assert standin.encode("x[MASK]x", dummy_prefix=False) == [364, 4, 349, 364, 5, 8]
 
 
 @pytest.mark.parametrize("case", WRAPPER["chat_prompt"], ids=lambda case: case["query"])
@@ -165,9 +169,14 @@ def test_tokenizer_config_says_it_where_config_does_not(directory_with: Director
     assert load_tokenizer(directory).stop_ids == (20009,)
 
 
-@pytest.mark.parametrize("ids", [IDS | {"gmask_token_id": 20005}, {"eos_token_id": 10}], ids=["mixed", "odd"])
-def test_files_of_two_eras_are_refused(directory_with: Directory, ids: dict) -> None:
-    directory = directory_with(ice_text__model=TINY.read_bytes(), config__json=ids)
+@pytest.mark.parametrize(
+    ("ids", "tokens"),
+    [(IDS | {"gmask_token_id": 20005}, 0), ({"eos_token_id": 10}, 0), ({}, 7), ({}, [20000]), ({}, None)],
+)
+def test_files_of_two_eras_are_refused(directory_with: Directory, ids: dict, tokens: Any) -> None:
+    directory = directory_with(
+        ice_text__model=TINY.read_bytes(), config__json=ids, tokenizer_config__json={"num_image_tokens": tokens}
+    )
     with pytest.raises(CheckpointError, match=r"do not belong together.*before and after April 2023 do not mix"):
         load_tokenizer(directory)
 
