@@ -14,6 +14,7 @@ from glm_edu.figures.palette import house_style
 from glm_edu.figures.positions import position_table
 from glm_edu.figures.rules import RULES, rule_mask, rule_positions
 from glm_edu.figures.shapes import shape_flow
+from glm_edu.figures.split import split_map
 
 __all__ = [
     "ASSETS",
@@ -36,5 +37,6 @@ __all__ = [
     "rule_mask",
     "rule_positions",
     "shape_flow",
+    "split_map",
     "stream_norms",
 ]

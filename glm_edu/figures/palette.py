@@ -181,6 +181,14 @@ WORDS = {
         "log": "logarithmic",
         "linear": "linear",
     },
+    "split_map": {
+        "legend": "Rank",
+        "rank": "rank {rank}",
+        "columns": "{name} by columns into {pieces}",
+        "rows": "{name} by rows into {pieces}",
+        "whole": "{name} whole",
+        "alt": "The weights of one block on {ranks} ranks: {said}. What the chosen rank holds is filled.",
+    },
     "drawing": {},
     "choices": {},
 }

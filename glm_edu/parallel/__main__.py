@@ -10,7 +10,7 @@ import torch
 from glm_edu.checkpoints.files import say_bytes
 from glm_edu.errors import GLMError
 from glm_edu.parallel.load import load_parallel
-from glm_edu.parallel.ranks import joined, this_rank
+from glm_edu.parallel.ranks import joined, no_bars, this_rank
 from glm_edu.parallel.report import held_bytes
 from glm_edu.text import load_tokenizer
 from glm_edu.text.chat import chat
@@ -40,8 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def answer(options: argparse.Namespace, device: torch.device) -> None:
     """Load this rank's part and stream the answer; sampling is seeded, so that all ranks choose the same tokens."""
-    model = load_parallel(options.directory, options.dtype, device)
     rank, ranks = this_rank()
+    if rank:
+        no_bars()
+    model = load_parallel(options.directory, options.dtype, device)
     print(f"rank {rank} of {ranks}: {say_bytes(held_bytes(model))} of weights on {device}", file=sys.stderr, flush=True)
     pieces = chat(
         model, load_tokenizer(options.directory), [{"role": "user", "content": options.question, "metadata": ""}],

@@ -15,13 +15,16 @@ from typing import Any
 
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed._functional_collectives import AsyncCollectiveTensor
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import Replicate
 from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel, parallelize_module
 
+from glm_edu.errors import InputError
 from glm_edu.model.transformer import Transformer
 from glm_edu.parallel.ranks import this_rank
 from glm_edu.parallel.splits import Split, SplitPlan, split_plan
+from glm_edu.quantization.model import quantized_layers
 
 
 def distribute(model: Transformer, device_type: str = "cpu") -> SplitPlan:
@@ -36,13 +39,20 @@ def distribute(model: Transformer, device_type: str = "cpu") -> SplitPlan:
         The plan that was followed.
 
     Raises:
-        InputError: no processes have joined, or nothing of the model can be cut into so many pieces.
+        InputError: no processes have joined, the weights are quantized, or nothing can be cut into so many pieces.
     """
     _, ranks = this_rank()
+    if quantized_layers(model):
+        raise InputError("Quantized weights cannot be cut over devices. Take the float16 checkpoint, or one device.")
     plan = split_plan(model.config, ranks)
     for pieces in sorted({row.pieces for row in plan.rows if row.cut != "whole"}):
         styles: dict[str, Any] = {row.modules: style(row) for row in plan.rows if row.pieces == pieces}
         parallelize_module(model, _mesh(device_type, pieces), styles, src_data_rank=None)  # None: nothing is sent
+    for module in model.modules():
+        if isinstance(module, nn.Linear):  # PyTorch would exchange all pieces before a matrix-vector product
+            module.forward = partial(nn.Linear.forward, module)  # type: ignore[method-assign]
+    if model.head is not None:
+        model.head.register_forward_hook(_arrived)
     if model.prefix is not None:
         model.prefix.register_forward_hook(partial(_own_groups, plan))
     for module in (model, *model.blocks, *(block.attention for block in model.blocks)):
@@ -61,6 +71,11 @@ def _mesh(device_type: str, pieces: int) -> DeviceMesh:
     """The ranks that hold different pieces; with fewer pieces than ranks, neighbours hold the same one."""
     copies = dist.get_world_size() // pieces
     return init_device_mesh(device_type, (pieces, copies), mesh_dim_names=("piece", "copy"))["piece"]
+
+
+def _arrived(module: nn.Module, inputs: object, logits: Tensor) -> Tensor:
+    """The logits as a plain tensor, once all of them are here."""
+    return logits.wait() if isinstance(logits, AsyncCollectiveTensor) else logits
 
 
 def _own_groups(plan: SplitPlan, module: nn.Module, inputs: object, made: list[tuple[Tensor, ...]]) -> object:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing
 from torch.multiprocessing.spawn import ProcessException
+from tqdm import tqdm
 
 from glm_edu.errors import GLMError, InputError
 
@@ -62,6 +64,11 @@ def this_rank() -> tuple[int, int]:
     return dist.get_rank(), dist.get_world_size()
 
 
+def no_bars() -> None:
+    """No progress bars from this process: those of several would write over each other."""
+    tqdm.__init__ = partialmethod(tqdm.__init__, disable=True)
+
+
 def run_local(ranks: int, function: Callable[..., Any], *args: Any, timeout: float = TIMEOUT) -> list[Any]:
     """What ``function(*args)`` returns in each of ``ranks`` new processes on this computer's CPU, joined.
 
@@ -97,6 +104,7 @@ def _wait(started: Any, timeout: float) -> None:
 
 def _rank(rank: int, ranks: int, directory: Path, timeout: float, function: Callable[..., Any], args: Any) -> None:
     torch.set_num_threads(1)
+    no_bars()
     meeting = f"file://{directory}/meeting"
     with joined(timeout, init_method=meeting, rank=rank, world_size=ranks):
         torch.save(function(*args), directory / str(rank))
