@@ -40,7 +40,7 @@ class Reading:
         self.names = tuple(names)
         pairs = zip(cache.keys, cache.values, strict=True)
         held = [torch.cat(pair, dim=-1)[0, :, cache.prefix_length : cache.length] for pair in pairs]
-        self.cells: Float[Tensor, "l g k d2"] = torch.stack(held).clone()
+        self.cells: Float[Tensor, "l g k d2"] = torch.stack(held)
 
     def gaps(self, later: Reading) -> Float[Tensor, "l k"]:
         """How far each cell of ``later`` is from the one of that name here, at most; NaN where there is none."""

@@ -44,6 +44,17 @@ def test_counted_operations_are_the_computed_ones(preset: str, options: dict[str
     assert count_flops(lambda: model(then[:, :1], cache=cache)) == step
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_single_row_is_counted_whatever_product_it_takes(preset: str) -> None:
+    """Without gradients one row goes by the matrix-vector product, which PyTorch's counter does not know."""
+    model, cache = tiny(preset), KVCache()
+    ids, _ = prompt(model.config, 6)
+    with torch.no_grad():
+        model(ids, cache=cache)
+        counted = count_flops(lambda: model(ids[:, :1], cache=cache))
+    assert counted == forward_flops(model.config, 1, 6).total
+
+
 def test_the_head_counts_only_the_tokens_that_get_logits() -> None:
     config = ModelConfig.preset("chatglm2-6b")
     whole, last = forward_flops(config, 10), forward_flops(config, 10, logits=1)
@@ -131,3 +142,10 @@ def test_names_that_do_not_fit_are_refused(names: str) -> None:
     tiny("tiny-chatglm2")(torch.tensor([[7, 8, 9]]), cache=cache)
     with pytest.raises(InputError, match=f"{len(names)} names for a cache of 3 tokens"):
         Reading(cache, names)
+
+
+def test_a_reading_is_of_one_row() -> None:
+    cache = KVCache()
+    tiny("tiny-chatglm2")(torch.tensor([[7, 8], [8, 9]]), cache=cache)
+    with pytest.raises(InputError, match="of one row"):
+        Reading(cache, "ab")
