@@ -1,6 +1,7 @@
 """Components: every piece of the official code that was run alone, and ours beside it.
 
-The rungs stand in the order of ``glm_edu/model``, so that the first divergent one is the lowest piece that is wrong.
+The rungs stand in the order of ``glm_edu/model``, so that the first divergent one is the lowest piece that is wrong;
+quantized weights come last.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from glm_edu.parity import pieces, wholes
+from glm_edu.parity import pieces, quantized, wholes
 from glm_edu.parity.component import Component
 from glm_edu.parity.ladder import Ladder, Rung
 
@@ -28,6 +29,8 @@ PIECES: tuple[tuple[str, Callable[[Component], Iterator[Rung]]], ...] = (
     ("chatglm1_loss", wholes.loss_rungs),
     ("chatglm1_half", wholes.half_chatglm_rungs),
     ("chatglm2_half", wholes.half_chatglm2_rungs),
+    ("chatglm1_quant", quantized.first_rungs),
+    ("chatglm2_quantization", quantized.second_rungs),
 )
 
 

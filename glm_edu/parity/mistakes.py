@@ -40,6 +40,7 @@ from glm_edu.model import (
 from glm_edu.model.attention import attention_scores
 from glm_edu.model.transformer import Transformer
 from glm_edu.parity import ladder
+from glm_edu.quantization import linear, weights
 
 Patches = Callable[[], list[Any]]  # makes what unittest.mock.patch.object or patch.dict returns
 
@@ -233,6 +234,24 @@ def _unshifted_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
 
 
+def _largest_of_all(weight: Tensor) -> Tensor:
+    return weight.abs().max().expand(len(weight))
+
+
+def _rounded_down(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    scale = weight.abs().amax(dim=1) / weights.LIMITS[bits]  # o
+    divisor = scale.where(scale > 0, 1)[:, None]  # o 1
+    return (weight / divisor).floor().to(torch.int8), scale
+
+
+def _halves_swapped(numbers: Tensor) -> Tensor:
+    return (numbers[:, 1::2] << 4) | (numbers[:, ::2] & 15)
+
+
+def _sign_lost(packed: Tensor) -> Tensor:
+    return torch.stack([packed >> 4 & 15, packed & 15], dim=-1).flatten(1)
+
+
 _prefix_forward = prefix.PrefixEncoder.forward
 _swapped_prefix = _swap(prefix.PrefixEncoder, "forward", _key_and_value_swapped)
 _wrong_gate = _swap(feedforward.FeedForward, "forward", _gate_the_wrong_half)
@@ -304,4 +323,10 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("labels not shifted", _V2, "loss", _swap(ladder, "next_token_loss", _unshifted_loss)),
     Mistake("loss averaged over ignored labels too", _PIECES, "loss",
             _swap(loss, "next_token_loss", _mean_over_ignored)),
+    # quantized weights
+    Mistake("one scale for the whole matrix", _PIECES, "int8.weight",
+            _swap(weights, "largest_of_rows", _largest_of_all)),
+    Mistake("rounded down", _PIECES, "int8.weight", _swap(weights, "quantize_rows", _rounded_down)),
+    Mistake("int4 halves swapped", _PIECES, "int4.weight", _swap(weights, "pack_int4", _halves_swapped)),
+    Mistake("int4 without its sign", _PIECES, "int4.fp32.linear_out", _swap(linear, "unpack_int4", _sign_lost)),
 )  # fmt: skip

@@ -60,6 +60,8 @@ def test_a_rung_stands_for_each_stored_tensor_of_the_components() -> None:
         "chatglm2_components": ("rotary.positions", "apply.x_sbnh", "apply.position_ids_bs", ".x", ".weight",
                                 "mask.padding", "mask.padding_with_past3", "mask.right_padding"),
         "chatglm2_half": ("in.",),
+        "chatglm1_quant": ("x", "bias", "weight_f16", "weight_nozero_f16"),
+        "chatglm2_quantization": ("x", "bias", "w"),
     }  # fmt: skip
     rungs = {(rung.case, rung.tensor) for rung in proven("components").rungs}
     for name in {name for name, _ in PIECES}:
