@@ -9,6 +9,7 @@ Differs: the length and the kind of the prefix follow from its tensors instead o
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -80,6 +81,7 @@ def save_prefix(model: Transformer, path: str | PathLike[str]) -> Path:
         write(made, entries)
         os.replace(made, file)
     except (OSError, RuntimeError) as error:  # torch.save says RuntimeError where it cannot write
-        made.unlink(missing_ok=True)
+        with suppress(OSError):
+            made.unlink(missing_ok=True)
         raise CheckpointError(f"{file} could not be written: {error}. Free space or take another.") from error
     return file

@@ -38,7 +38,9 @@ P_TUNING = TrainingConfig(  # chapter 14 trains it while you wait
     model=replace(TANG_GLM, prefix_length=8), steps=60, batch_tokens=1536, learning_rate=0.1, warmup_steps=10,
     weight_decay=0.0,
 )  # fmt: skip
-RATES = {False: 0.1, True: 3e-3}  # learning rate without and with projection: the best of ``p_tuning_study``
+# Learning rates without and with projection: the smallest that ``p_tuning_study`` tried whose loss on validation poems
+# is within 0.015 nats of the lowest. Larger ones forget more.
+RATES = {False: 0.1, True: 3e-3}
 LONGEST = 72  # tokens of an answer: eight lines of seven with their marks, less one, and room to see what never ends
 
 
