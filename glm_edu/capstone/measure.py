@@ -120,4 +120,6 @@ def stored(model: str, directory: Path = RESULTS) -> Results | None:
 
 def stored_lens(results: Results) -> dict[str, Reading]:
     """The lens of stored results, by language."""
-    return {language: Reading(**reading) for language, reading in results["lens"].items()}
+    return {language: Reading(of["rows"], of["columns"], [[[(token, p) for token, p in cell] for cell in row]
+                                                          for row in of["cells"]])
+            for language, of in results["lens"].items()}  # fmt: skip
