@@ -63,8 +63,8 @@ def _plot(plan: SplitPlan, boxes: list[Box], rank: int) -> Plot:
 
     right, bottom = max(x + w for _, x, _, w, _ in boxes), max(y + h for _, _, y, _, h in boxes)
     with plt.rc_context(house_style()):
-        figure, axes = plt.subplots(figsize=(6.6, 6.6 * (bottom + GAP) / right))
-    axes.set(xlim=(-0.03, right + 0.03), ylim=(bottom + 0.03, -GAP), aspect="equal")
+        figure, axes = plt.subplots(figsize=(6.6, 6.6 * (bottom + 0.28) / right))
+    axes.set(xlim=(-0.03, right + 0.03), ylim=(bottom + 0.03, -0.25), aspect="equal")
     axes.set_axis_off()
     for name, left, top, width, height in boxes:
         axes.text(left, top - 0.06, name, color=LIGHT["soft"], fontsize=9)

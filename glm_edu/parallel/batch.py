@@ -19,8 +19,9 @@ from glm_edu.parallel.ranks import this_rank
 
 
 def generate_rows(
-    model: Transformer, input_ids: Int[Tensor, "b s"], attention_mask: Tensor | None = None, **settings: Any
-) -> Int[Tensor, "b t"]:
+    model: Transformer, input_ids: Int[Tensor, "b s"],
+    attention_mask: Tensor | None = None, **settings: Any,
+) -> Int[Tensor, "b t"]:  # fmt: skip
     """What ``generate`` gives, each rank writing every R-th row; all rows on all ranks.
 
     Args:
@@ -39,8 +40,10 @@ def generate_rows(
         mine = generate(model, mine, attention_mask=keep, **settings)  # b/ranks t
     longest = torch.tensor(mine.shape[1], device=mine.device)
     dist.all_reduce(longest, dist.ReduceOp.MAX)
-    padded = mine.new_full((-(-len(input_ids) // ranks), int(longest)), pad_id(model))  # b/ranks t
+    share = -(-len(input_ids) // ranks)
+    padded = mine.new_full((share, int(longest)), pad_id(model))  # b/ranks t
     padded[: len(mine), : mine.shape[1]] = mine
     gathered = [torch.empty_like(padded) for _ in range(ranks)]
     dist.all_gather(gathered, padded)
-    return torch.stack(gathered, dim=1).flatten(0, 1)[: len(input_ids)]  # b t   row i was rank i mod R's
+    rows = torch.stack(gathered, dim=1).flatten(0, 1)  # row i was rank i mod R's
+    return rows[: len(input_ids)]  # b t

@@ -45,9 +45,25 @@ def distribute(model: Transformer, device_type: str = "cpu") -> SplitPlan:
     if quantized_layers(model):
         raise InputError("Quantized weights cannot be cut over devices. Take the float16 checkpoint, or one device.")
     plan = split_plan(model.config, ranks)
-    for pieces in sorted({row.pieces for row in plan.rows if row.cut != "whole"}):
-        styles: dict[str, Any] = {row.modules: style(row) for row in plan.rows if row.pieces == pieces}
-        parallelize_module(model, _mesh(device_type, pieces), styles, src_data_rank=None)  # None: nothing is sent
+    for pieces in sorted({row.pieces for row in plan.rows if row.pieces > 1}):
+        mesh = _mesh(device_type, pieces)
+        styles: Any = {r.modules: style(r) for r in plan.rows if r.pieces == pieces}
+        parallelize_module(model, mesh, styles, src_data_rank=None)  # None: nothing is sent
+    _suit(model, plan)
+    return plan
+
+
+def style(row: Split) -> ParallelStyle:
+    """PyTorch's name for a row of the plan."""
+    if row.cut == "table":
+        return RowwiseParallel(input_layouts=Replicate())
+    if row.sends == "all-gather":
+        return ColwiseParallel(output_layouts=Replicate())
+    return ColwiseParallel() if row.cut == "columns" else RowwiseParallel()
+
+
+def _suit(model: Transformer, plan: SplitPlan) -> None:
+    """What the rest of the network must know: which heads are here, and that its parts are spread out."""
     for module in model.modules():
         if isinstance(module, nn.Linear):  # PyTorch would exchange all pieces before a matrix-vector product
             module.forward = partial(nn.Linear.forward, module)  # type: ignore[method-assign]
@@ -55,16 +71,8 @@ def distribute(model: Transformer, device_type: str = "cpu") -> SplitPlan:
         model.head.register_forward_hook(_arrived)
     if model.prefix is not None:
         model.prefix.register_forward_hook(partial(_own_groups, plan))
-    for module in (model, *model.blocks, *(block.attention for block in model.blocks)):
-        module.config = plan.local_config
-    return plan
-
-
-def style(row: Split) -> ParallelStyle:
-    """PyTorch's name for a row of the plan."""
-    if row.cut == "columns":
-        return ColwiseParallel(output_layouts=Replicate()) if row.sends == "all-gather" else ColwiseParallel()
-    return RowwiseParallel(input_layouts=Replicate()) if row.cut == "table" else RowwiseParallel()
+    for part in (model, *model.blocks, *(block.attention for block in model.blocks)):
+        part.config = plan.local_config
 
 
 def _mesh(device_type: str, pieces: int) -> DeviceMesh:

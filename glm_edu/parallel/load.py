@@ -53,7 +53,8 @@ def _piece(parameter: Tensor, rows: Tensor) -> Tensor:
         return rows
     axis = parameter.placements[0].dim  # type: ignore[attr-defined]
     along = axis + 1 if axis or len(rows) == 1 else 0
-    return rows.chunk(parameter.device_mesh.size(), dim=along)[parameter.device_mesh.get_local_rank()]
+    mesh = parameter.device_mesh
+    return rows.chunk(mesh.size(), dim=along)[mesh.get_local_rank()]
 
 
 def _as_part_of(parameter: Tensor, local: Tensor) -> Tensor:

@@ -111,19 +111,19 @@ def split_plan(config: ModelConfig, ranks: int) -> SplitPlan:
 
 def _rows(config: ModelConfig, ranks: int) -> Iterator[Split]:
     h, f, v, cut = config.hidden_size, config.feedforward_size, config.vocab_size, partial(_cut, ranks)
-    each_token = "small, and every token needs all of it"
+    small = "small, and whole tokens need it"
     if config.tied_head:
         yield _whole("embedding", "the head is the same table")
     else:
         yield cut("embedding", "table", v, "ids", "all-reduce", h)
-    yield _whole("blocks.*.input_norm", each_token)
+    yield _whole("blocks.*.input_norm", small)
     yield from _attention(config, ranks)
-    yield _whole("blocks.*.post_attention_norm", each_token)
+    yield _whole("blocks.*.post_attention_norm", small)
     for name in ("gate", "up") if config.feedforward == "gated" else ("up",):
         yield cut(f"blocks.*.feedforward.{name}", "columns", f, "hidden elements")
     yield cut("blocks.*.feedforward.down", "rows", f, "hidden elements", "all-reduce", h)
     if config.final_norm:
-        yield _whole("final_norm", each_token)
+        yield _whole("final_norm", small)
     if not config.tied_head:
         yield cut("head", "columns", v, "ids", "all-gather", v)
     if config.prefix_length:
@@ -134,7 +134,7 @@ def _attention(config: ModelConfig, ranks: int) -> Iterator[Split]:
     """Whole heads to each rank, and with them the groups that they read: head i reads group i // (n/g)."""
     heads, groups, names = config.num_heads, config.num_kv_groups, ("query", "key", "value", "output")
     if heads % ranks or (groups % ranks and ranks % groups):
-        why = f"{heads} heads and {groups} kv groups do not come out even on {ranks} ranks"
+        why = f"{heads} heads, {groups} kv groups: not even on {ranks} ranks"
         yield from (_whole(f"blocks.*.attention.{name}", why) for name in names)
         return
     yield _cut(ranks, "blocks.*.attention.query", "columns", heads, "heads")

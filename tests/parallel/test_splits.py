@@ -95,7 +95,7 @@ def test_what_does_not_come_out_even_stays_whole_and_says_so() -> None:
     smol = replace(TINY, num_heads=9, num_kv_groups=3, tied_head=True)
     two, three = split_plan(smol, 2), split_plan(smol, 3)
     assert {row.cut for row in two.rows if ".attention." in row.modules} == {"whole"}
-    assert two.row("blocks.0.attention.query.weight").why == "9 heads and 3 kv groups do not come out even on 2 ranks"
+    assert two.row("blocks.0.attention.query.weight").why == "9 heads, 3 kv groups: not even on 2 ranks"
     assert two.row("blocks.0.feedforward.down.weight").cut == "rows"
     assert three.row("blocks.0.attention.key.weight").pieces == 3
     assert three.row("blocks.0.feedforward.up.weight").why == "112 hidden elements are not a multiple of 3"
