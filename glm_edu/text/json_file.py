@@ -34,7 +34,10 @@ class JsonTokenizer:
 
         try:
             self._tokenizer = tokenizers.Tokenizer.from_file(str(file))
-        except Exception as error:  # the library raises a bare Exception
+            self._tokenizer.encode("a")  # some faults show only here
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # the library raises a bare Exception, and its panics are not even that
             raise CheckpointError(f"{file} is no tokenizer.json that can be read: {error}. Fetch it again.") from error
         self._tokenizer.no_truncation()  # a file may carry the length that its model was trained with
         self._tokenizer.no_padding()

@@ -70,6 +70,10 @@ def test_a_special_token_at_the_begin_needs_no_blank(standin: ChatGLMTokenizer) 
     assert standin.encode("x[MASK]x", dummy_prefix=False) == [364, 4, 349, 364, 5, 8]
 
 
+def test_blanks_and_newlines_beside_a_special_token_are_dropped(standin: ChatGLMTokenizer) -> None:
+    assert standin.encode("\nx\n [MASK]\n\tx\n") == standin.encode("\nx[MASK]x\n")
+
+
 @pytest.mark.parametrize("case", WRAPPER["chat_prompt"], ids=lambda case: case["query"])
 def test_a_chat_is_official(standin: ChatGLMTokenizer, case: dict) -> None:
     messages = [{"role": role, "content": text} for answered in case["history"]

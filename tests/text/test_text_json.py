@@ -49,6 +49,14 @@ def test_text_comes_back(directory: Path, text: str) -> None:
     assert tokenizer.decode(ids) == text
 
 
+def test_a_special_token_that_the_file_lacks_is_found_at_once(directory: Path) -> None:
+    official = json.loads((directory / "tokenizer.json").read_text())
+    official["post_processor"]["special_tokens"] = {}
+    (directory / "tokenizer.json").write_text(json.dumps(official))
+    with pytest.raises(CheckpointError, match=r"no tokenizer\.json that can be read: no entry found"):
+        load_tokenizer(directory)
+
+
 def test_a_length_that_the_file_carries_cuts_nothing(directory: Path) -> None:
     library = Tokenizer.from_file(str(directory / "tokenizer.json"))
     library.enable_truncation(4)
