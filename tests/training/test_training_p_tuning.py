@@ -222,8 +222,10 @@ def test_the_command_measures_and_shows(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(results, "RESULTS", tmp_path)
     monkeypatch.setattr(study, "P_TUNING", replace(P_TUNING, steps=2, warmup_steps=1, batch_tokens=128))
     monkeypatch.setattr(p_tuning, "LONGEST", 3)
-    few = {"LENGTHS": (1,), "SEEDS": 1, "TRIED": (0.1,), "BATCHES": 1, "ASKED": 1, "poems": lambda split: poems(split)[:99],
-           "TASKS": {"one": study.ANSWERING}, "film": lambda config: {"answers": [f"{config.steps}"]}}  # fmt: skip
+    few = {
+        "LENGTHS": (1,), "SEEDS": 1, "TRIED": (0.1,), "BATCHES": 1, "ASKED": 1, "TASKS": {"one": study.ANSWERING},
+        "poems": lambda split: poems(split)[:99], "film": lambda config: {"answers": [f"{config.steps}"]},
+    }  # fmt: skip
     for name, value in few.items():
         monkeypatch.setattr(study, name, value)
     assert study.main(["--write"]) == 0
