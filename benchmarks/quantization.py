@@ -71,7 +71,7 @@ def measure(rows: int, turns: int) -> dict[str, Any]:
                     found.setdefault(f"{name}, unpacked", []).append(time_of(layer, x, filler))
         reads.append(ceiling(filler))
     half = found["bfloat16"][1:]
-    forms = {
+    forms: dict[str, dict[str, Any]] = {
         name: {"seconds": statistics.median(times[1:]),
                "as_fast_as_bfloat16": statistics.median(h / t for h, t in zip(half, times[1:], strict=True))}
         for name, times in found.items()

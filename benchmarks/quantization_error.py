@@ -4,9 +4,9 @@
     python -m benchmarks.quantization_error --write    and stores it in benchmarks/results/quantization_error.json
 
 Tang GLM and Tang GLM 2 fill the blanks of every eighth held-out poem (``glm_edu/training/evaluate.py``). SmolLM2-135M
-reads a passage of this project's own, ``passage.txt``: nothing that it was trained on. Its weights come from a GGUF file
-in which they were 4-bit numbers already (Q4_1: a scale and an offset for 32 weights), so "float32" there is not the
-float model that was once trained.
+reads a passage of this project's own, ``passage.txt``: nothing that it was trained on. Its weights come from a GGUF
+file in which they were 4-bit numbers already (Q4_1: a scale and an offset for 32 weights), so "float32" there is not
+the float model that was once trained.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ def logits_on_passage(model: Transformer, directory: Path) -> tuple[Tensor, Tens
 def poems(name: str) -> dict[str, Any]:
     """One of the models that ship, in float32 and quantized."""
     trial, model = Trial(SUBSET), Transformer.from_pretrained(name)
-    logits, rows = logits_on_poems(model, trial), {"float32": {"nats": on_poems(model, trial)}}
+    logits = logits_on_poems(model, trial)
+    rows: dict[str, dict[str, Any]] = {"float32": {"nats": on_poems(model, trial)}}
     for kind, bits in BITS.items():
         small = quantize_(copy.deepcopy(model), bits)
         rows[kind] = {

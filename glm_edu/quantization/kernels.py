@@ -19,7 +19,7 @@ from torch import Tensor
 
 INT8, INT4, PLAIN = "torch._weight_int8pack_mm", "torch._weight_int4pack_mm_for_cpu", "dequantize and matmul"
 MOST_ROWS = {torch.bfloat16: 32, torch.float32: 1}  # of the input; float16 has no fast kernel on a CPU
-BLOCK = 64  # rows of weights that the int4 packing keeps together, or a multiple of them
+BLOCK = 64  # rows that the int4 packing keeps together where a processor has AVX-512, a multiple of that elsewhere
 _GROUPS = (256, 128, 64, 32)  # columns that share a scale in the int4 kernel; all groups of a row have the same here
 
 
@@ -29,7 +29,7 @@ def choose(bits: int, dtype: torch.dtype, device: torch.device, shape: tuple[int
         return PLAIN
     if bits == 8:
         return INT8
-    return INT4 if shape[0] % 16 == 0 and shape[1] % _GROUPS[-1] == 0 and _order_is_known() else PLAIN
+    return INT4 if shape[0] % 16 == 0 and shape[1] % _GROUPS[-1] == 0 and _rows_together() else PLAIN
 
 
 def int8_product(
@@ -58,32 +58,46 @@ def to_kernel_order(numbers: Int8[Tensor, "o i"]) -> UInt8[Tensor, "o i//2"]:
 
 
 def from_kernel_order(ordered: UInt8[Tensor, "o half"]) -> Int8[Tensor, "o 2*half"]:
-    """The way back. Rows are taken ``BLOCK`` at a time, as the packing does."""
-    columns = 2 * ordered.shape[1]
-    blocks = [_halves(b)[_places(len(b), columns)].view(len(b), columns) for b in ordered.split(BLOCK)]
-    return torch.cat(blocks).to(torch.int8) - 8
+    """The way back."""
+    return _from_blocks(ordered, _rows_together())
 
 
-def _halves(ordered: UInt8[Tensor, "o half"]) -> UInt8[Tensor, " 2*o*half"]:
-    return torch.stack([ordered & 15, ordered >> 4], dim=-1).flatten()
+def _from_blocks(ordered: UInt8[Tensor, "o half"], together: int) -> Int8[Tensor, "o 2*half"]:
+    """A block of rows lies column by column, two rows in a byte, the rows in an order of their own."""
+    numbers = torch.empty(len(ordered), 2 * ordered.shape[1], dtype=torch.int8)  # o i
+    for some, packed in zip(numbers.split(together), ordered.split(together), strict=True):
+        some[_rows_in_order(len(packed))] = _by_row(packed, numbers.shape[1])
+    return numbers
+
+
+def _by_row(packed: UInt8[Tensor, "rows half"], columns: int) -> Int8[Tensor, "rows {columns}"]:
+    """The numbers of one block, a row each, the rows still in the kernel's order."""
+    pairs = packed.view(columns, -1)  # i rows/2
+    return torch.cat([(pairs & 15).T, (pairs >> 4).T]).view(torch.int8) - 8
 
 
 @lru_cache(maxsize=8)
-def _places(rows: int, columns: int) -> Int[Tensor, " {rows}*{columns}"]:
-    """For each number of a block, row by row, which half byte of the packed block holds it."""
-    here = torch.arange(rows * columns)
-    from_where = torch.zeros_like(here)
-    for shift in range(0, here.numel().bit_length(), 4):  # a half byte carries four bits, so the question takes several
-        digit = (here >> shift & 15).int().view(rows, columns)
-        from_where |= _halves(torch._convert_weight_to_int4pack_for_cpu(digit, 1)).long() << shift
-    return from_where.argsort().int()
+def _rows_in_order(rows: int) -> Int[Tensor, " {rows}"]:
+    """Which row stands where in a block of so many rows, asked from the packing."""
+    found = torch.zeros(rows, dtype=torch.long)
+    for shift in (0, 4):  # half a byte carries four bits of a row's number, so the question takes two
+        digit = (torch.arange(rows) >> shift & 15)[:, None].repeat(1, 32).int()  # rows 32
+        packed = torch._convert_weight_to_int4pack_for_cpu(digit, 1)
+        found |= (_by_row(packed, 32)[:, 0].long() + 8) << shift
+    return found
 
 
 @lru_cache(maxsize=1)
-def _order_is_known() -> bool:
-    """Whether blocks of rows really are packed apart on this processor; if not, the kernel is left alone."""
-    numbers = (torch.arange(3 * BLOCK * 32) * 7 % 16 - 8).to(torch.int8).view(-1, 32)[: 2 * BLOCK + 16]
-    return torch.equal(from_kernel_order(to_kernel_order(numbers)), numbers)
+def _rows_together() -> int:
+    """How many rows this processor's packing keeps together; 0: none that is known, so the kernel is left alone."""
+    numbers = (torch.arange(4096) * 7 // 3 % 16 - 8).to(torch.int8).view(-1, 32)[: BLOCK + 16]
+    ordered = to_kernel_order(numbers)
+    return next((rows for rows in (BLOCK, 32, 16) if _gives_back(ordered, rows, numbers)), 0)
+
+
+def _gives_back(ordered: UInt8[Tensor, "o half"], together: int, numbers: Int8[Tensor, "o 2*half"]) -> bool:
+    right_rows = all(len(_rows_in_order(rows).unique()) == rows for rows in (together, 16))
+    return right_rows and torch.equal(_from_blocks(ordered, together), numbers)
 
 
 @lru_cache(maxsize=16)
