@@ -208,4 +208,4 @@ def _reason(error: Exception) -> str:
         return "it has no such model (or a private one)."
     if isinstance(error, errors.RevisionNotFoundError):
         return "it has no such revision."
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}."
