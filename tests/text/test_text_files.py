@@ -7,6 +7,7 @@ that was cut between two pieces taken as it is.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,6 +93,27 @@ def test_a_damaged_file_loads_or_raises_our_error(
         assert isinstance(tokenizer.decode(tokenizer.encode("你好 world\n")), str)
     except GLMError as error:
         assert str(file) in str(error)
+
+
+VALUES = st.sampled_from([None, True, 0, -1, 20000, 10**30, 0.5, "", "<|user|>", [], ["<|user|>"], {}, {"content": 3}])
+KEYS = ("bos_token_id", "gmask_token_id", "num_image_tokens", "remove_space", "model_type", "padded_vocab_size",
+        "_name_or_path", "name_or_path", "chat_template", "eos_token", "additional_special_tokens")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SIZES)
+@given(config=st.dictionaries(st.sampled_from(KEYS), VALUES), settings=st.dictionaries(st.sampled_from(KEYS), VALUES))
+def test_odd_settings_load_or_raise_our_error(
+    tmp_path_factory: pytest.TempPathFactory, name: str, config: dict, settings: dict
+) -> None:
+    directory = tmp_path_factory.mktemp("odd")
+    (directory / name).symlink_to(TINY)
+    (directory / "config.json").write_text(json.dumps(config))
+    (directory / "tokenizer_config.json").write_text(json.dumps(settings))
+    try:
+        tokenizer = load_tokenizer(directory)
+        assert tokenizer.decode(tokenizer.encode("你好")) == "你好"
+    except CheckpointError as error:
+        assert str(directory) in str(error)
 
 
 # calls of tools
