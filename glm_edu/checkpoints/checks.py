@@ -25,8 +25,9 @@ class CheckpointWarning(UserWarning):
 
 
 def check_names_and_shapes(
-    expected: Iterable[OfficialTensor], found: Mapping[str, Tensor], ignored: Iterable[str]
-) -> None:
+    expected: Iterable[OfficialTensor], found: Mapping[str, Tensor],
+    ignored: Iterable[str],
+) -> None:  # fmt: skip
     """Compare what the config calls for with what the file holds.
 
     Args:
@@ -40,12 +41,18 @@ def check_names_and_shapes(
     needed = {tensor.name: tensor for tensor in expected}
     missing = [name for name in needed if name not in found]
     extra = sorted(found.keys() - needed.keys() - set(ignored))
-    wrong = [problem for name, tensor in needed.items() if name in found and (problem := _problem(tensor, found[name]))]
+    both = ((needed[name], found[name]) for name in needed if name in found)
+    wrong = [problem for pair in both if (problem := _problem(*pair))]
     if missing or extra or wrong:
         lists = {"missing": missing, "extra": extra, "of the wrong kind": wrong}
-        parts = [f"{len(names)} {title}:\n  " + "\n  ".join(names) for title, names in lists.items() if names]
-        hints = [hint for title, word, hint in _HINTS if any(word in name for name in lists[title])]
-        raise CheckpointError("\n".join(["The checkpoint does not fit its config.json.", *parts, *hints]))
+        raise CheckpointError(_account(lists))
+
+
+def _account(lists: Mapping[str, list[str]]) -> str:
+    """Every name in its list, and what such names usually mean."""
+    parts = [f"{len(names)} {title}:\n  " + "\n  ".join(names) for title, names in lists.items() if names]
+    hints = [hint for title, word, hint in _HINTS if any(word in name for name in lists[title])]
+    return "\n".join(["The checkpoint does not fit its config.json.", *parts, *hints])
 
 
 def _problem(expected: OfficialTensor, found: Tensor) -> str:

@@ -51,6 +51,12 @@ def test_a_model_that_nobody_ran_has_no_figures(tmp_path: Path) -> None:
     assert stored("chatglm-6b", tmp_path) is None
 
 
+def test_the_stored_answers_are_what_the_chapter_says_of_them() -> None:
+    kept = stored("smollm2-135m")
+    assert kept is not None and "Paris" in kept["answers"]["English"]
+    assert kept["answers"]["Chinese"].startswith(QUESTIONS["Chinese"])  # it repeats the question
+
+
 def test_the_command_says_what_is_wrong_and_leaves(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main([str(tmp_path / "nowhere")]) == 1
     assert "There is no directory" in capsys.readouterr().err
