@@ -8,7 +8,7 @@ from glm_edu.checkpoints.checks import CheckpointWarning
 from glm_edu.checkpoints.hub import fetch
 from glm_edu.checkpoints.load import from_pretrained
 from glm_edu.checkpoints.plan import Plan, plan
-from glm_edu.checkpoints.prefix import load_prefix
+from glm_edu.checkpoints.prefix import load_prefix, save_prefix
 from glm_edu.checkpoints.room import MemoryWarning
 from glm_edu.checkpoints.save import save_pretrained
 
@@ -20,5 +20,6 @@ __all__ = [
     "from_pretrained",
     "load_prefix",
     "plan",
+    "save_prefix",
     "save_pretrained",
 ]

@@ -8,8 +8,7 @@ import torch
 from tiny import tiny
 
 from glm_edu import ModelConfig, Transformer
-from glm_edu.checkpoints import load_prefix
-from glm_edu.checkpoints.prefix import save_prefix
+from glm_edu.checkpoints import load_prefix, save_prefix
 from glm_edu.errors import CheckpointError, ConfigError, InputError
 from glm_edu.model.prefix import PrefixEncoder
 from glm_edu.training import p_tuning, results
@@ -197,6 +196,14 @@ def test_what_is_stored_is_whole_and_says_what_the_chapter_says():
     assert mixed["one line"] > 0.9 and mixed["whole poem"] > 0.9 and mixed["rests"] - base["rests"] < 0.05
     gains = {name: of["before"][0] - of["after"][0] for name, of in STORED["tasks"].items()}
     assert gains.pop("answer a line with a line") > 0.5 and all(abs(gain) < 0.05 for gain in gains.values())
+
+
+def test_the_new_skill_comes_before_the_old_one_goes():
+    film = STORED["film"]["without"]
+    at = film["steps"].index(10)
+    gain, loss = (1 - film["answer"][at] / film["answer"][0], film["rests"][at] / film["rests"][0] - 1)
+    whole = (1 - film["answer"][-1] / film["answer"][0], film["rests"][-1] / film["rests"][0] - 1)
+    assert gain / whole[0] > 0.8 and loss / whole[1] < 0.3
 
 
 def test_each_kind_learns_at_its_own_rate():
