@@ -127,7 +127,7 @@ class ChatGLMTokenizer:
             InputError: an id that the vocabulary does not have.
         """
         pieces = [i - self.image_tokens for i in checked(ids, self.vocab_size)]
-        text: str = self._pieces.decode([i for i in pieces if i >= 0 and i + self.image_tokens != self.pad_id])
+        text: str = self._pieces.decode([i for i in pieces if i >= 0])  # an image's token has no text
         return _MARKER.sub(_spoken, text)
 
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:

@@ -34,7 +34,7 @@ class JsonTokenizer:
 
         try:
             self._tokenizer = tokenizers.Tokenizer.from_file(str(file))
-            self._tokenizer.encode("a")  # some faults show only here
+            self._tokenizer.encode("a\U0010ffff")  # some faults show only here, or where a character is unknown
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # the library raises a bare Exception, and its panics are not even that

@@ -92,6 +92,7 @@ def test_a_batch_is_padded_officially(standin: ChatGLMTokenizer) -> None:
     padded = standin.pad([standin.encode(text) for text in BATCH])
     assert padded.input_ids.tolist() == official["input_ids"]
     assert padded.position_ids.tolist() == official["position_ids"]
+    assert standin.decode(padded.input_ids[0].tolist()) == BATCH[0]
     hidden = torch.tensor(official["attention_mask"]).bool()  # b 1 s s   True = hidden, there
     keep = padded.attention_mask.bool()
     context = keep.sum(-1) - 1  # all but <sop>
