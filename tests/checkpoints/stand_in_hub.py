@@ -103,7 +103,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._api(path.removeprefix("/api/models/"))
         if path.startswith("/store/"):
             return self._content(self._stored(*path.split("/")[2:4]), path.rsplit("/", 1)[-1])
-        repo, _, rest = path.removeprefix("/").partition("/resolve/")
+        repo, found, rest = path.removeprefix("/").partition("/resolve/")
+        if not found:
+            return self.send_error(404)  # the client asks other things beside; they are no part of a download
         self._resolve(repo, *rest.split("/", 1))
 
     def _repository(self, repo: str, revision: str) -> tuple[Repository, str] | None:
