@@ -19,6 +19,8 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from glm_edu.errors import ConfigError
 
+LARGEST = 2**48  # of a size, and of all parameters: a bound for damaged files
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
@@ -94,6 +96,8 @@ class ModelConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigError(f"{name}={value!r} must be a whole number of at least 1.")
+            if value > LARGEST:
+                raise ConfigError(f"{name}={value} is larger than anything that a computer holds.")
         self._check_numbers()
         self._check_shapes()
 
@@ -119,6 +123,10 @@ class ModelConfig:
             )
         if self.rotary_channels == 2 and self.positions != "glm":
             raise ConfigError("rotary_channels=2 needs positions='glm': only GLM has a second clock.")
+        if (count := self.parameter_count + self.prefix_parameter_count) > LARGEST:
+            raise ConfigError(f"hidden_size={self.hidden_size}, num_layers={self.num_layers}, vocab_size="
+                              f"{self.vocab_size} and the others make {count:.0e} parameters; no computer holds "
+                              "them.")  # fmt: skip
 
     @property
     def alpha(self) -> float:
@@ -142,6 +150,15 @@ class ModelConfig:
         tables = self.vocab_size * h * (1 if self.tied_head else 2)
         return self.num_layers * (2 * norm + attention + feedforward) + tables + norm * self.final_norm
 
+    @property
+    def prefix_parameter_count(self) -> int:
+        """Parameters of the P-tuning prefix."""
+        h, width = self.hidden_size, 2 * self.num_layers * self.num_kv_groups * self.head_dim
+        if not self.prefix_projection:
+            return self.prefix_length * width
+        table = h if self.prefix_embedding == "hidden" else width
+        return bool(self.prefix_length) * (self.prefix_length * table + (table + 1) * h + (h + 1) * width)
+
     @classmethod
     def preset(cls, name: str) -> ModelConfig:
         """A published model, or a tiny one of the same kind, by name.
@@ -160,9 +177,13 @@ class ModelConfig:
         Raises:
             ConfigError: an unknown ``model_type``, key or value, or a combination that the network does not have.
         """
-        from glm_edu.official_config import read_official
+        from glm_edu.official_config import official_names, read_official
 
-        return cls(**read_official(official))
+        ours = read_official(official)
+        try:
+            return cls(**ours)
+        except ConfigError as error:
+            raise ConfigError(f"config.json: {error}{official_names(str(error), ours['layout'])}") from error
 
     def to_official(self) -> dict[str, Any]:
         """The official ``config.json`` of this config: the same table, read backwards."""

@@ -268,6 +268,12 @@ def write_official(config: ModelConfig) -> dict[str, Any]:
     return official
 
 
+def official_names(said: str, layout: str) -> str:
+    """The official keys of the fields that a message names, to be put behind it; nothing where all are alike."""
+    named = [row for row in TABLE[layout] if row.field and f"{row.field}=" in said and row.field != row.key]
+    return f" ({', '.join(f'{row.field} is {row.key} there' for row in named)})" if named else ""
+
+
 def _layout(official: Mapping[str, Any]) -> str:
     kind = official.get("model_type")
     if kind == "chatglm" and "inner_hidden_size" in official:

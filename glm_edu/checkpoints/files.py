@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,8 @@ def _promised(path: Path) -> int:
 
 def _pickled(path: Path, *, zipped: bool) -> dict[str, Tensor]:
     try:
+        if zipped:
+            _check_entries(path)
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)  # only a zip can be mapped
     except Exception as error:  # a broken pickle can fail anywhere
         if wanted := re.search(r"GLOBAL (\S+)", str(error)):
@@ -87,6 +90,15 @@ def _pickled(path: Path, *, zipped: bool) -> dict[str, Tensor]:
         reason = str(error).partition("\n")[0].partition(". ")[0] or "it ends too early"
         raise CheckpointError(f"{path} is no pytorch file of weights, or a part of one ({reason}). {_AGAIN}") from error
     return _only_tensors(path, content)
+
+
+def _check_entries(path: Path) -> None:
+    """Raise BadZipFile where an entry is not what the table at the file's end says; a mapping would read past it."""
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            archive.open(entry).close()  # compares the two headers of an entry
+            if entry.compress_type != zipfile.ZIP_STORED:
+                raise zipfile.BadZipFile(f"{entry.filename} is compressed")
 
 
 def _only_tensors(path: Path, content: Any) -> dict[str, Tensor]:

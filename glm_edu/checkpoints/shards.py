@@ -17,6 +17,7 @@ from torch import Tensor
 from glm_edu.checkpoints.files import open_file
 from glm_edu.errors import CheckpointError, CheckpointNotFoundError
 
+_LONGEST = 200  # letters of a file name; what a disk takes depends on their bytes
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -92,7 +93,7 @@ def _shards_of(index: Path) -> dict[str, set[str]]:
         raise CheckpointError(f"{index} should hold an object with a weight_map: tensor name -> shard.")
     shards: dict[str, set[str]] = defaultdict(set)
     for name, shard in weight_map.items():
-        if not isinstance(shard, str) or shard in ("", ".", "..") or set(shard) & set("/\\\0"):
+        if not isinstance(shard, str) or shard in ("", ".", "..") or set(shard) & set("/\\\0") or len(shard) > _LONGEST:
             raise CheckpointError(f"{index} places {name} in {shard!r}. A shard is a file name, without a path.")
         shards[shard].add(name)
     if absent := [shard for shard in sorted(shards) if not (index.parent / shard).is_file()]:

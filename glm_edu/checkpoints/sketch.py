@@ -12,6 +12,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from glm_edu.config import ModelConfig
+from glm_edu.errors import ConfigError, InputError
 from glm_edu.model.rotary import DTYPES
 from glm_edu.model.transformer import Transformer
 from glm_edu.quantization.model import quantize_
@@ -26,7 +27,16 @@ class NoInit(TorchFunctionMode):
 
 
 def sketch(config: ModelConfig) -> Transformer:
-    """The network of ``config`` in its dtype, in evaluation mode, on the meta device."""
+    """The network of ``config`` in its dtype, in evaluation mode, on the meta device.
+
+    Raises:
+        ConfigError: its sizes cannot be quantized so.
+    """
     with torch.device("meta"), NoInit():
         model = Transformer(config).to(DTYPES[config.dtype]).eval()
-        return quantize_(model, config.quantization_bits) if config.quantization_bits else model
+        if not config.quantization_bits:
+            return model
+        try:
+            return quantize_(model, config.quantization_bits)
+        except InputError as error:
+            raise ConfigError(f"config.json: quantization_bit={config.quantization_bits}: {error}") from error

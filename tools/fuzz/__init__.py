@@ -1,0 +1,1 @@
+"""A fuzzer for the loader: see ``__main__.py``."""
