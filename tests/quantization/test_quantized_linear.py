@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import copy
 import io
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -62,6 +66,19 @@ def test_the_kernels_order_of_int4_is_undone_exactly(rows: int) -> None:
     ordered = kernels.to_kernel_order(numbers)
     assert ordered.nbytes * 2 == numbers.nbytes
     assert torch.equal(kernels.from_kernel_order(ordered), numbers)
+
+
+def test_the_order_is_found_on_a_processor_without_wide_instructions() -> None:
+    """PyTorch can be told to take none of them; the packing then keeps fewer rows together."""
+    script = (
+        "import torch; from glm_edu.quantization import kernels\n"
+        "numbers = (torch.arange(144 * 96) * 7 // 3 % 16 - 8).to(torch.int8).view(144, 96)\n"
+        "assert torch.backends.cpu.get_cpu_capability() == 'DEFAULT'\n"
+        "assert kernels._rows_together() in (16, 32)\n"
+        "assert torch.equal(kernels.from_kernel_order(kernels.to_kernel_order(numbers)), numbers)\n"
+    )
+    environment = os.environ | {"ATEN_CPU_CAPABILITY": "default"}
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment, cwd=Path(__file__).parents[2])
 
 
 def test_int4_is_one_copy_in_memory_and_its_state_is_official() -> None:
