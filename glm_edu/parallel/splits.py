@@ -46,10 +46,10 @@ class Split:
     elements: int
     why: str
 
-    def shape(self, parameter: str, shape: Sequence[int]) -> tuple[int, ...]:
-        """What one rank holds of a parameter of this ``shape``. Only by columns is a bias cut: rows add it once."""
+    def shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """What one rank holds of a parameter of this ``shape``. By rows a bias, which has one axis, stays whole."""
         axis, local = AXIS[self.cut], list(shape)
-        if axis is not None and axis < len(shape) and not (axis and parameter.endswith(".bias")):
+        if axis is not None and axis < len(shape):
             local[axis] //= self.pieces
         return tuple(local)
 
@@ -76,7 +76,7 @@ class SplitPlan:
 
     def numel(self, shapes: Mapping[str, Sequence[int]]) -> int:
         """Numbers that one rank holds, of parameters with these names and shapes."""
-        return sum(math.prod(self.row(name).shape(name, shape)) for name, shape in shapes.items())
+        return sum(math.prod(self.row(name).shape(shape)) for name, shape in shapes.items())
 
     def sent(self, sends: Sends, tokens: int = 1) -> int:
         """Numbers that one forward pass over ``tokens`` tokens sums up ("all-reduce"), or gathers ("all-gather")."""
