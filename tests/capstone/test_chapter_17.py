@@ -11,8 +11,9 @@ from pathlib import Path
 import matplotlib
 import pytest
 import torch
-from notebook_cells import run_cells
+from notebook_cells import BOOK, run_cells
 
+from glm_edu import ModelConfig
 from glm_edu.capstone import STAND_INS, Head, make_stand_in
 from glm_edu.figures import Figure
 
@@ -57,3 +58,9 @@ def _assert_it_looks_there(names: dict, head: Head) -> None:
             shares[block, number] = sum(before) / len(before)
     assert max(shares, key=shares.__getitem__) == (head.block, head.head)
     assert abs(shares[head.block, head.head] - head.share) < 1e-5
+
+
+def test_the_numbers_of_the_exercise_are_those_of_the_published_config() -> None:
+    text, config = (BOOK / "chapters" / "17_capstone.ipynb").read_text(), ModelConfig.preset("chatglm2-6b")
+    assert f"ChatGLM2-6B has {config.parameter_count / 1e9:.2f} thousand million parameters" in text
+    assert f"a row of {config.hidden_size:,} numbers for each of {config.vocab_size:,} tokens" in text
