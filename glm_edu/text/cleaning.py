@@ -76,23 +76,16 @@ def tool_arguments(content: str) -> dict[str, Any]:
 def settled(text: str) -> str:
     """The part of ``text`` that stays as it is whatever the model writes next; the rest is held back while streaming.
 
-    Held back: bytes of an unfinished character, blanks that may be trimmed, a mark whose neighbour may be Chinese, and
-    the begin of what may become another text (the year, <|assistant|>, <n> for a newline).
+    Held back: bytes of an unfinished character, a mark whose neighbour may be Chinese, and the begin of what may become
+    another text (the year, <|assistant|>, <n> for a newline). Blanks at the end are trimmed by the clean-up itself.
     """
-    text = _without_open_end(text)
+    text = text.rstrip(_OPEN)
     tail = text[-_LONGEST:]
     begin = re.search(r"<[^<>]*\Z|\[\[?[训练时间]*\]?\Z", tail)
-    return _without_open_end(text[: len(text) - len(tail) + begin.start()]) if begin else text
+    return text[: len(text) - len(tail) + begin.start()].rstrip(_OPEN) if begin else text
 
 
 def settled_parts(text: str) -> str:
     """``settled`` for ChatGLM3-6B and GLM-4: a part whose first line is not finished is held back as well."""
     *parts, last = settled(text).split(ASSISTANT)
     return ASSISTANT.join([*parts, last] if "\n" in last else parts)
-
-
-def _without_open_end(text: str) -> str:
-    end = len(text)
-    while end and (text[end - 1] in _OPEN or text[end - 1].isspace()):
-        end -= 1
-    return text[:end]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tiny import tiny
 
@@ -84,6 +84,10 @@ PARTS = [
 ]
 
 
+@example(parts=["a", "<", "n>", "b"], odd=[])  # spells a newline
+@example(parts=["a", "[[训", "练时间]]", "好"], odd=[])
+@example(parts=["a", ",", "[[训", "练时间]]", ",", "好"], odd=[])
+@example(parts=["好", " ", ",", " ", "a"], odd=[333, 252])  # and half of a character
 @given(parts=st.lists(st.sampled_from(PARTS), max_size=10), odd=st.lists(st.integers(0, 500), max_size=4))
 def test_what_was_shown_never_changes(standin: ChatGLMTokenizer, parts: list[str], odd: list[int]) -> None:
     ids = [i for part in parts for i in standin.encode(part, add_special_tokens=False, dummy_prefix=False)] + odd
@@ -91,12 +95,14 @@ def test_what_was_shown_never_changes(standin: ChatGLMTokenizer, parts: list[str
     assert all(whole.startswith(standin.answer(ids[:end], finished=False)) for end in range(len(ids) + 1))
 
 
-@given(parts=st.lists(st.sampled_from([*PARTS, "\n", "<|assistant|>", "x ", "<|"]), max_size=10))
+@example(parts=["\n", "a ", "<|assistant|>", "x ", "\n", "b"])
+@example(parts=["\n", "a", "<|", "assistant", "|>", "x", "\n", "b"])
+@given(parts=st.lists(st.sampled_from([*PARTS, "\n", "<|assistant|>", "x "]), max_size=10))
 def test_what_was_shown_never_changes_with_headers(third: ChatGLM3Tokenizer, parts: list[str]) -> None:
     ids: list[int] = []
     for part in parts:
         special = third.special_ids.get(part)
-        ids += third.encode(part, add_special_tokens=False) if special is None else [special]
+        ids += third.encode(part, False, dummy_prefix=False) if special is None else [special]
     whole = third.answer(ids)
     assert all(whole.startswith(third.answer(ids[:end], finished=False)) for end in range(len(ids) + 1))
 
