@@ -14,6 +14,7 @@ from glm_edu.model.prefix import PrefixEncoder
 from glm_edu.training import p_tuning, results
 from glm_edu.training import p_tuning_study as study
 from glm_edu.training.batches import Batches, draw_example
+from glm_edu.training.held_out import held_out
 from glm_edu.training.p_tuning import (
     P_TUNING,
     RATES,
@@ -101,9 +102,11 @@ def test_a_prefix_of_no_length_is_refused():
 def test_a_prefix_that_was_saved_alone_comes_back_to_the_bit(projection, name, tmp_path):
     whole = tiny("tiny-chatglm2", prefix_length=3, prefix_projection=projection)
     file = save_prefix(whole, tmp_path / "made" / name)
-    bare, ids = tiny("tiny-chatglm2", prefix_length=3, prefix_projection=projection), torch.arange(10, 16)[None]
+    bare, ids = tiny("tiny-chatglm2"), torch.arange(10, 16)[None]
+    assert attach_prefix(bare, whole.prefix) is None and bare.config == whole.config
     attach_prefix(bare, None)
     load_prefix(bare, file)
+    assert bare.config == whole.config and bare.prefix is not whole.prefix
     assert [p.name for p in file.parent.iterdir()] == [name]
     with torch.no_grad():
         assert torch.equal(bare(ids), whole(ids))
@@ -154,7 +157,9 @@ def test_answers_never_hold_unknown_characters_and_end():
     model = Transformer.from_pretrained("tang-glm")
     given = "白日依山尽，"
     (text,) = answers(model, TOK, [given])
-    assert "<unk>" not in text and finishes_poem(given, text)
+    assert finishes_poem(given, text)
+    written = answers(model, TOK, [f"{poem.lines[0]}，" for poem in held_out("4x5", 20)])
+    assert not [text for text in written if "<unk>" in text or not text.endswith("<eop>")]
     with pytest.raises(InputError, match="one length"):
         answers(model, TOK, ["白日，", "白，"])
 
