@@ -24,7 +24,7 @@ from glm_edu.checkpoints.shards import WEIGHT_FILES, weight_files
 from glm_edu.errors import CheckpointError, CheckpointNotFoundError
 
 SMALL_FILES = (
-    "config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json",
+    "config.json", "generation_config.json", "tokenizer_config.json", "chat_template.jinja",
     "tokenizer.json", "tokenizer.model", "ice_text.model", "vocab.txt",
 )  # fmt: skip
 _COMMIT = re.compile(r"[0-9a-f]{40}")

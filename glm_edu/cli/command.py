@@ -13,6 +13,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
 from glm_edu.cli import chat, fetch, info, parity, plan
 from glm_edu.errors import GLMError
 
@@ -47,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except BrokenPipeError:  # whoever read the output has seen enough: glm-edu ... | head
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
+        except torch.OutOfMemoryError:
+            print("error: The device has no memory left. glm-edu plan says what a model needs.", file=sys.stderr)
+            return 1
         except (GLMError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1

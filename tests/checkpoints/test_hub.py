@@ -7,6 +7,7 @@ commit asks the hub; a short name goes to another revision; ``fetch`` does not r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -295,6 +296,13 @@ def test_the_short_names_are_presets_and_their_commits_are_whole() -> None:
     for name, model in HUB_MODELS.items():
         assert name in PRESETS and model.repository.endswith(f"/{name}")
         assert repository._COMMIT.fullmatch(model.revision)
+
+
+def test_every_small_file_that_is_read_is_fetched() -> None:
+    package = Path(repository.__file__).parents[1]
+    source = "".join(file.read_text(encoding="utf-8") for file in (package / "text").glob("*.py"))
+    read = set(re.findall(r'"(\w+\.(?:json|jinja|model|txt))"', source))
+    assert {"config.json", "tokenizer.json"} <= read <= set(repository.SMALL_FILES)
 
 
 def test_the_stand_in_names_files_as_git_does() -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import warnings
 from pathlib import Path
 
 import pytest
+import torch
 
 from glm_edu import checkpoints
 from glm_edu.cli import fetch, info
@@ -62,7 +64,7 @@ def test_an_error_is_one_message_and_exits_with_1(name: str, capsys: Output, mon
 @pytest.mark.parametrize(
     "raised, code, says",
     [(CheckpointError("broken"), 1, "error: broken\n"), (OSError(28, "No space left"), 1, "error: [Errno 28] No space"),
-     (KeyboardInterrupt(), 130, "\nStopped.\n")],
+     (KeyboardInterrupt(), 130, "\nStopped.\n"), (torch.OutOfMemoryError(), 1, "error: The device has no")],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )  # fmt: skip
 def test_how_it_ends(
@@ -111,10 +113,9 @@ def test_info_needs_no_weights(tmp_path: Path, capsys: Output) -> None:
     assert "weights  none here" in said and "ice_text.model, SentencePiece" in said
 
 
-def test_every_file_that_a_tokenizer_is_made_of_has_words() -> None:
-    from glm_edu.text import directory
-
-    assert set(info.TOKENIZERS) >= {name for name in vars(directory).values() if str(name).endswith(".model")}
+def test_info_names_the_tokenizer_file_that_is_used() -> None:
+    source = Path(sys.modules["glm_edu.text.tokenizer"].__file__ or "").read_text(encoding="utf-8")
+    assert re.findall(r'if \(directory / "(.*)"\)\.is_file\(\)', source) == list(info.TOKENIZERS)
 
 
 def test_fetch_prints_the_directory_alone(capsys: Output) -> None:
