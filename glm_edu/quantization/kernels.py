@@ -23,13 +23,17 @@ BLOCK = 64  # rows that the int4 packing keeps together where a processor has AV
 _GROUPS = (256, 128, 64, 32)  # columns that share a scale in the int4 kernel; all groups of a row have the same here
 
 
-def choose(bits: int, dtype: torch.dtype, device: torch.device, shape: tuple[int, int], rows: int) -> str:
+def choose(
+    bits: int, dtype: torch.dtype, device: torch.device, shape: tuple[int, int],
+    rows: int,
+) -> str:  # fmt: skip
     """The kernel for ``rows`` rows of input in ``dtype`` and a matrix of ``shape`` (out, in)."""
     if device.type != "cpu" or rows > MOST_ROWS.get(dtype, 0):
         return PLAIN
     if bits == 8:
         return INT8
-    return INT4 if shape[0] % 16 == 0 and shape[1] % _GROUPS[-1] == 0 and _rows_together() else PLAIN
+    fits = shape[0] % 16 == 0 and shape[1] % _GROUPS[-1] == 0
+    return INT4 if fits and _rows_together() else PLAIN
 
 
 def int8_product(

@@ -18,11 +18,14 @@ from torch import Tensor
 
 from glm_edu.errors import InputError
 
+Weight = Float[Tensor, "o i"]
+Numbers = Int8[Tensor, "o i"]
+Scale = Float[Tensor, " o"]
 LIMITS = {8: 127, 4: 7}  # the largest number; -128 and -8 are not used
 ROWS_AT_ONCE = 256  # of a matrix: what is worked on stays in the processor's cache
 
 
-def quantize_rows(weight: Float[Tensor, "o i"], bits: int) -> tuple[Int8[Tensor, "o i"], Float[Tensor, " o"]]:
+def quantize_rows(weight: Weight, bits: int) -> tuple[Numbers, Scale]:
     """Whole numbers and a scale for each row, so that ``numbers * scale`` is close to ``weight``.
 
     The scale has the weight's dtype, and so has the quotient before it is rounded to a whole number: in float16 an
@@ -32,14 +35,20 @@ def quantize_rows(weight: Float[Tensor, "o i"], bits: int) -> tuple[Int8[Tensor,
         InputError: bits other than 8 and 4, weights that are no float32, float16 or bfloat16, or NaN or infinite ones.
     """
     check(weight, bits)
-    largest, limit = largest_of_rows(weight), LIMITS[bits]  # o
-    scale = largest / limit  # o
-    divisor = torch.where(scale == 0, torch.ones_like(scale), scale)[:, None]  # o 1   a row of zeros stays zeros
-    exact = (weight.float() / divisor.float()) if weight.dtype == torch.bfloat16 else weight / divisor  # o i
+    limit = LIMITS[bits]
+    scale = largest_of_rows(weight) / limit  # o
+    divisor = scale.masked_fill(scale == 0, 1)  # o   a row of zeros stays zeros
+    exact = _divided(weight, divisor)  # o i
     return exact.round_().clamp_(-limit, limit).to(torch.int8), scale
 
 
-def pack_int4(numbers: Int8[Tensor, "o i"]) -> Int8[Tensor, "o i//2"]:
+def _divided(weight: Weight, divisor: Scale) -> Weight:
+    if weight.dtype == torch.bfloat16:  # whose quotients above 64 would know halves only
+        weight, divisor = weight.float(), divisor.float()
+    return weight / divisor[:, None]  # o i
+
+
+def pack_int4(numbers: Numbers) -> Int8[Tensor, "o i//2"]:
     """Two numbers from -8 to 7 in a byte: even columns in the high four bits, odd columns in the low four.
 
     Raises:
@@ -54,7 +63,7 @@ def unpack_int4(packed: Int8[Tensor, "o half"]) -> Int8[Tensor, "o 2*half"]:
     return torch.stack([packed >> 4, (packed << 4) >> 4], dim=-1).flatten(1)
 
 
-def quantized(weight: Float[Tensor, "o i"], bits: int) -> tuple[Int8[Tensor, "o columns"], Float[Tensor, " o"]]:
+def quantized(weight: Weight, bits: int) -> tuple[Int8[Tensor, "o columns"], Scale]:
     """What an official file holds in place of ``weight``: its numbers, packed if they are int4, and its scales.
 
     Some rows at a time, so that little more is needed than the result. On the meta device, shapes alone.
@@ -69,12 +78,12 @@ def quantized(weight: Float[Tensor, "o i"], bits: int) -> tuple[Int8[Tensor, "o 
     return numbers, scale
 
 
-def dequantize(numbers: Int8[Tensor, "o i"], scale: Float[Tensor, " o"]) -> Float[Tensor, "o i"]:
+def dequantize(numbers: Numbers, scale: Scale) -> Weight:
     """The weights that the numbers stand for, in the dtype of the scale."""
     return numbers * scale[:, None]
 
 
-def check(weight: Float[Tensor, "o i"], bits: int) -> None:
+def check(weight: Weight, bits: int) -> None:
     """What can be known before the weights are read.
 
     Raises:
@@ -88,7 +97,7 @@ def check(weight: Float[Tensor, "o i"], bits: int) -> None:
         _check_pairs(weight.shape[1])
 
 
-def largest_of_rows(weight: Float[Tensor, "o i"]) -> Float[Tensor, " o"]:
+def largest_of_rows(weight: Weight) -> Scale:
     """The largest absolute value of each row.
 
     Raises:
