@@ -23,9 +23,9 @@ from glm_edu.checkpoints.files import say_bytes
 from glm_edu.checkpoints.shards import WEIGHT_FILES, weight_files
 from glm_edu.errors import CheckpointError, CheckpointNotFoundError
 
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "ice_text.model", "vocab.txt")
 SMALL_FILES = (
-    "config.json", "generation_config.json", "tokenizer_config.json", "chat_template.jinja",
-    "tokenizer.json", "tokenizer.model", "ice_text.model", "vocab.txt",
+    "config.json", "generation_config.json", "tokenizer_config.json", "chat_template.jinja", *TOKENIZER_FILES
 )  # fmt: skip
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -44,7 +44,7 @@ def fetch_repository(hub_id: str, revision: str | None = None, weights: bool = T
         CheckpointError: what came has another hash than the hub says, or the disk has no room for it.
     """
     pinned = revision is not None and _COMMIT.fullmatch(revision)
-    if pinned and not verify and (kept := in_cache(hub_id, revision, weights)):
+    if pinned and not verify and (kept := in_cache(hub_id, revision, weights)) and _has_tokenizer(kept):
         return kept
     try:
         commit, promised = _listing(hub_id, revision)
@@ -77,6 +77,11 @@ def in_cache(hub_id: str, revision: str | None = None, weights: bool = True) -> 
     except (OSError, ValueError):  # not there, or only in part, or no name of a repository
         return None
     return directory if (directory / "config.json").is_file() else None
+
+
+def _has_tokenizer(directory: Path) -> bool:
+    """Whether there is one. Another program may have fetched the weights alone."""
+    return any((directory / name).is_file() for name in TOKENIZER_FILES)
 
 
 def _listing(hub_id: str, revision: str | None) -> tuple[str, dict[str, HubFile]]:

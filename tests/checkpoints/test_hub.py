@@ -117,6 +117,14 @@ def test_the_client_finds_what_was_fetched_here_in_its_own_cache(hub: StandInHub
     assert theirs == str(directory)
 
 
+def test_what_another_program_fetched_is_used_and_completed(hub: StandInHub) -> None:
+    for name in ("config.json", "model.safetensors"):
+        huggingface_hub.hf_hub_download("owner/model", name, revision=OLD)
+    hub.sent.clear()
+    assert (locate("owner/model", OLD) / "tokenizer.model").read_bytes() == BESIDE["tokenizer.model"]
+    assert hub.names == {"tokenizer.model"}
+
+
 def test_the_token_goes_to_the_hub_and_no_further(hub: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_of_a_test")
     locate("owner/model")
