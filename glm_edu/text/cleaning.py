@@ -82,7 +82,7 @@ def settled(text: str) -> str:
     text = text.rstrip(_OPEN)
     tail = text[-_LONGEST:]
     begin = re.search(r"<[^<>]*\Z|\[\[?[训练时间]*\]?\Z", tail)
-    return text[: len(text) - len(tail) + begin.start()].rstrip(_OPEN) if begin else text
+    return text[: len(text) - len(tail) + begin.start()] if begin else text
 
 
 def settled_parts(text: str) -> str:
