@@ -6,6 +6,7 @@ tokenizer's ids, a head searched along the wrong axis, or letters of another axi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
@@ -14,7 +15,7 @@ import torch
 from notebook_cells import BOOK, run_cells
 
 from glm_edu import ModelConfig
-from glm_edu.capstone import STAND_INS, Head, make_stand_in
+from glm_edu.capstone import STAND_INS, Head, make_stand_in, shape_of
 from glm_edu.figures import Figure
 
 OF_THE_MODEL = (
@@ -40,22 +41,25 @@ def test_the_chapter_runs_on_each_generation(kind: str, tmp_path: Path, monkeypa
     assert "".join(names["heard"])
     assert isinstance(shown["heads-figure"], Figure) and isinstance(shown["lens-figure"], Figure)
     assert [*names["readings"]] == ["here, English", "here, Chinese", "SmolLM2, English", "SmolLM2, Chinese"]
+    config, tokens = names["model"].config, names["ids"].shape[1]
+    assert all(row.shape == shape_of(row.letters, config, tokens) for row in names["seen"].table())
     does = {head.does: head for head in names["found"]}
     assert ("tokens ahead" in does) == (kind == "chatglm-6b")
-    _assert_it_looks_there(names, does["the token before"])
+    _assert_it_looks_there(names, does["the token before"], lambda query: query - 1)
+    _assert_it_looks_there(names, does["the first token"], lambda query: 0)
     rows = {name: [cell.text for cell in table.cells[-1]] for name, table in names["tables"].items()}
     ahead = {"chatglm-6b": ["4"] * 4 + ["5"]}  # all of the context sees the context; sop sees itself, too
     assert {name: line == ahead.get(name, [str(i + 1) for i in range(len(line))]) for name, line in rows.items()} == \
         dict.fromkeys(STAND_INS, True)  # fmt: skip
 
 
-def _assert_it_looks_there(names: dict, head: Head) -> None:
+def _assert_it_looks_there(names: dict, head: Head, where: Callable[[int], int]) -> None:
     """Its share is the largest of all heads, by a plain loop over the recorded maps."""
     shares = {}
     for block in range(names["model"].config.num_layers):
-        for number, probs in enumerate(names["seen"][f"blocks.{block}.attention.probs"][0]):
-            before = [float(probs[i, i - 1]) for i in range(1, len(probs))]
-            shares[block, number] = sum(before) / len(before)
+        for number, probs in enumerate(names["seen"][f"blocks.{block}.attention.probs"][0].tolist()):
+            weights = [probs[query][where(query)] for query in range(1, len(probs))]
+            shares[block, number] = sum(weights) / len(weights)
     assert max(shares, key=shares.__getitem__) == (head.block, head.head)
     assert abs(shares[head.block, head.head] - head.share) < 1e-5
 
