@@ -275,9 +275,11 @@ def test_settings_out_of_range_are_refused(
         chat(first, standin, HELLO, **setting)
 
 
-def test_a_tokenizer_of_another_model_is_refused(first: Transformer, second: ChatGLM2Tokenizer) -> None:
-    with pytest.raises(InputError, match=r"64794 ids and stops at \[2\]; the model has 512 rows and stops at \[9\]"):
-        chat(first, second, HELLO)
+@pytest.mark.parametrize(("rows", "end"), [(512, 2), (65024, 9)], ids=["too few rows", "another end"])
+def test_a_tokenizer_of_another_model_is_refused(second: ChatGLM2Tokenizer, rows: int, end: int) -> None:
+    said = rf"64794 ids and stops at \[2\]; the model has {rows} rows and stops at \[{end}\]. They do not belong"
+    with pytest.raises(InputError, match=said):
+        chat(_network(rows, eos_ids=(end,)), second, HELLO)
 
 
 # Tang GLM, and a tokenizer.json
@@ -292,5 +294,5 @@ def test_tang_glm_goes_on_with_one_text() -> None:
         chat(model, tokenizer, [*answered, *answered[:1]])
 
 
-def _network(rows: int) -> Transformer:
-    return tiny("tiny-chatglm2", vocab_size=rows, hidden_size=8, num_heads=2, head_dim=4, num_layers=1)
+def _network(rows: int, **ids: Any) -> Transformer:
+    return tiny("tiny-chatglm2", vocab_size=rows, hidden_size=8, num_heads=2, head_dim=4, num_layers=1, **ids)
