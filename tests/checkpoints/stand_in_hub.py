@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
+import struct
 import threading
 import time
 from dataclasses import dataclass, field
@@ -41,12 +43,20 @@ class Sent:
 
 @dataclass
 class StandInHub:
-    """``cuts``: after how many bytes the next connections break, one after the other, for weights; ``tampered``: name
-    -> what is sent instead; ``lost``: names that are listed and cannot be had; ``etags``: name -> what HEAD says;
-    ``stalls_at``: after so many bytes of weights nothing more comes, until it is None."""
+    """Its repositories by name, and its mishaps.
+
+    Attributes:
+        cuts: after how many bytes the next connections for weights end, one after the other.
+        resets: they end without a word.
+        tampered: name -> what is sent instead.
+        lost: names that are listed and cannot be had.
+        etags: name -> what HEAD says.
+        stalls_at: after so many bytes of weights nothing more comes, until it is None.
+    """
 
     repositories: dict[str, Repository] = field(default_factory=dict)
     cuts: list[int] = field(default_factory=list)
+    resets: bool = False
     tampered: dict[str, bytes] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     etags: dict[str, str] = field(default_factory=dict)
@@ -182,6 +192,9 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(0.02)
         if len(out) < len(body) and self.command != "HEAD":
             self.close_connection = True
+            if self.hub.resets:  # closed without a word: the client sees a reset, not an end
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
 
 
 def etag(name: str, content: bytes) -> str:

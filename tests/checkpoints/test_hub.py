@@ -144,6 +144,14 @@ def test_a_cut_connection_is_taken_up_where_it_was(hub: StandInHub, ignores_rang
     assert sent == [1000, 2000, 3000, size if ignores_range else size - 6000]
 
 
+def test_a_reset_connection_is_taken_up_too(hub: StandInHub) -> None:
+    """The client gives up at once then; here it goes on as long as bytes come."""
+    hub.cuts, hub.resets = [50_000, 50_000], True
+    assert same(Transformer.from_pretrained("owner/model"), small_model())
+    ranges = [answer.range for answer in hub.asked("model.safetensors") if answer.status == 206]
+    assert ranges and hub.asked("model.safetensors")[-1].range == ranges[-1]
+
+
 def test_a_later_call_goes_on_where_an_earlier_one_gave_up(hub: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.cuts = [1000] + [0] * 40
     with pytest.raises(CheckpointNotFoundError, match=r"What has come is kept: the same call goes on from there"):

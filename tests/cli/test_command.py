@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from glm_edu import checkpoints
+from glm_edu.checkpoints import hub
 from glm_edu.cli import fetch, info
 from glm_edu.cli.command import SUBCOMMANDS, main
 from glm_edu.errors import CheckpointError
@@ -111,6 +112,13 @@ def test_info_needs_no_weights(tmp_path: Path, capsys: Output) -> None:
     assert main(["info", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "weights  none here" in said and "ice_text.model, SentencePiece" in said
+
+
+def test_info_on_a_model_of_the_hub_fetches_no_weights(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    asked = []
+    monkeypatch.setattr(hub, "_fetch", lambda *given: asked.append(given) or GOLDEN / "chatglm2_prefill")
+    assert main(["info", "chatglm2-6b", "--revision", "v1.0"]) == 0
+    assert asked == [("chatglm2-6b", "v1.0", False)] and "RMSNorm" in capsys.readouterr().out
 
 
 def test_info_names_the_tokenizer_file_that_is_used() -> None:
