@@ -77,6 +77,15 @@ def test_a_model_that_has_decoded_is_saved_in_the_official_order(safe_serializat
     assert same(*(Transformer.from_pretrained(tmp_path / name) for name in ("before", "after")))
 
 
+def test_a_config_that_speaks_of_bits_does_not_make_floats_int4(tmp_path: Path) -> None:
+    """What is written is what the weights are, whatever the config of the model says."""
+    model = small_model("chatglm2", quantization_bits=4)
+    model.save_pretrained(tmp_path)
+    read = Transformer.from_pretrained(tmp_path)
+    assert read.config.quantization_bits == 0
+    assert all(torch.equal(tensor, read.state_dict()[name]) for name, tensor in model.state_dict().items())
+
+
 def test_quantizing_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is int4 already"):
         Transformer.from_pretrained(_official("chatglm2_prefill", 4, tmp_path), quantize="int8")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from glm_edu.errors import InputError
 from glm_edu.parity.component import Component
-from glm_edu.quantization import dequantize, pack_int4, quantize_rows, quantized, unpack_int4
+from glm_edu.quantization import dequantize, pack_int4, quantize_rows, quantized, unpack_int4, weights
 
 FIRST, SECOND = Component("chatglm1_quant"), Component("chatglm2_quantization")
 ZERO_ROW = 3  # of FIRST["weight_f16"]
@@ -49,6 +49,20 @@ def test_a_row_of_zeros_stays_zeros_and_the_others_are_official(bits: int) -> No
     assert torch.equal(stored[others], FIRST[f"int{bits}.weight"][others])
     assert torch.equal(scale, FIRST[f"int{bits}.weight_scale"])
     assert not dequantize(*quantize_rows(weight, bits))[ZERO_ROW].any()
+
+
+def test_nothing_is_divided_by_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    """0 / 0 turned into int8 is 0 on some processors, so the quotients themselves are looked at."""
+    seen: list[Tensor] = []
+    divide = weights._divided
+
+    def divided(weight: Tensor, divisor: Tensor) -> Tensor:
+        seen.append(divide(weight, divisor))
+        return seen[-1].clone()
+
+    monkeypatch.setattr(weights, "_divided", divided)
+    quantize_rows(FIRST["weight_f16"], 8)
+    assert seen and all(quotient.isfinite().all() for quotient in seen)
 
 
 @pytest.mark.parametrize("bits, limit", [(8, 127), (4, 7)])
