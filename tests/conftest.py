@@ -7,9 +7,9 @@ It must be installed before anything imports the package; that is why this file 
 from collections.abc import Iterator
 
 import jaxtyping
+import shape_checks
 
-# An int is a float here, as it is for every type checker (PEP 484): temperature=1 is right.
-jaxtyping.install_import_hook("glm_edu", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+shape_checks.install("glm_edu")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
