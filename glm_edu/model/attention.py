@@ -109,8 +109,7 @@ class SelfAttention(nn.Module):
         query = self.query(x).unflatten(-1, (-1, d)).transpose(1, 2)  # b n q d
         key = self.key(x).unflatten(-1, (-1, d)).transpose(1, 2)  # b g s d
         value = self.value(x).unflatten(-1, (-1, d)).transpose(1, 2)  # b g s d
-        turned = apply_rotary(torch.cat([query, key], dim=1), angles, pairing)  # b n+g s d
-        query, key = turned.split([query.shape[1], key.shape[1]], dim=1)
+        query, key = apply_rotary(query, angles, pairing), apply_rotary(key, angles, pairing)
         if extend is not None:
             key, value = extend(key, value)  # b g k d
         query, key, value = tap["query"](query), tap["key"](key), tap["value"](value)
