@@ -5,6 +5,7 @@ A world of processes is started once for each size, and does everything that is 
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ NEW = 6
 TIMEOUT = 300.0  # seconds: only a hang takes so long, even on a machine that does much else
 
 
+@cache
 def whole(name: str) -> Transformer:
+    """One process's model, and no test changes it."""
     return Transformer.from_pretrained(GOLDEN / name).requires_grad_(False)
 
 
