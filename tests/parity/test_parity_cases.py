@@ -24,7 +24,7 @@ WITH_PREFIX = [name for name in case_names() if "out.prefix.key" in Case(name).t
 
 
 def test_every_directory_of_the_goldens_is_a_case() -> None:
-    directories = {path.name for path in GOLDEN.iterdir() if path.is_dir()} - {"components"}
+    directories = {path.name for path in GOLDEN.iterdir() if path.is_dir()} - {"components", "tokenizers"}
     assert set(case_names()) == directories
     assert len(directories) == 26
 
