@@ -11,6 +11,8 @@ from glm_edu.checkpoints.files import say_bytes
 from glm_edu.checkpoints.needs import Setting, needs
 from glm_edu.quantization.model import BITS
 
+_LOOKS = 6  # a peak is almost a line, so the next guess is almost the answer
+
 
 @dataclass(frozen=True)
 class Change:
@@ -63,18 +65,22 @@ def _changed(setting: Setting, **fields: Any) -> Setting:
 
 
 def _largest(name: Literal["context", "batch"], setting: Setting, most: int, free: int) -> Change | None:
-    """The largest context (or batch) up to ``most`` that fits, found by halving; None: not even one does."""
+    """The largest context (or batch) up to ``most`` that fits, by a line through both ends; None: not even one."""
 
     def peak(value: int) -> int:
         return needs(replace(setting, context=value) if name == "context" else replace(setting, batch=value)).peak
 
-    if peak(1) > free:
-        return None
+    ends = {1: peak(1), most + 1: peak(most + 1)}
     low, high = 1, most + 1  # low fits; high does not, or is one too many
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if peak(middle) <= free else (low, middle)
-    return Change({name: low}, peak(low))
+    if ends[low] > free:
+        return None
+    for _ in range(_LOOKS):
+        if high - low > 1:
+            slope = max(1.0, (ends[high] - ends[low]) / (high - low))  # bytes for one more
+            guess = min(high - 1, low + max(1, int((free - ends[low]) / slope)))
+            ends[guess] = peak(guess)
+            low, high = (guess, high) if ends[guess] <= free else (low, guess)
+    return Change({name: low}, ends[low])
 
 
 def what_fits(changes: tuple[Change, ...]) -> str:

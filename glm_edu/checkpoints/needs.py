@@ -44,7 +44,6 @@ class Needs:
         mapped: those of ``weights`` that are pages of the files: the system can drop them and read them again.
         cache: keys and values of the prompt, in whole blocks.
         activations: what else lives at the fullest moment of generating.
-        every_logit: the same for one call of the model without a cache, which makes logits at every position.
         loading: at most while the weights are read.
     """
 
@@ -52,7 +51,6 @@ class Needs:
     mapped: int
     cache: int
     activations: int
-    every_logit: int
     loading: int
 
     @property
@@ -60,19 +58,19 @@ class Needs:
         """At most at one time, loading or generating."""
         return max(self.loading, self.weights + self.cache + self.activations)
 
-    @property
-    def peak_of_a_call(self) -> int:
-        """At most in ``model(input_ids)``."""
-        return self.weights + self.every_logit
-
 
 def needs(setting: Setting) -> Needs:
     """The bytes that ``setting`` needs."""
     weights, mapped = _over_layers(setting.config, lambda config: _weights(config, setting))
     if not setting.context:
-        return Needs(weights, mapped, 0, 0, 0, weights)
-    cache, most, every_logit = _over_layers(setting.config, lambda config: _runs(config, setting))
-    return Needs(weights, mapped, cache, most - cache, every_logit, weights)
+        return Needs(weights, mapped, 0, 0, weights)
+    cache, most = _over_layers(setting.config, lambda config: _generating(config, setting))
+    return Needs(weights, mapped, cache, most - cache, weights)
+
+
+def every_logit(setting: Setting) -> int:
+    """What lives beside the weights, at most, in one call without a cache, which makes logits at every position."""
+    return _over_layers(setting.config, lambda config: _calling(config, setting))[0]
 
 
 def _over_layers(config: ModelConfig, count: Callable[[ModelConfig], tuple[int, ...]]) -> tuple[int, ...]:
@@ -105,8 +103,8 @@ def _stored(name: str, setting: Setting) -> torch.dtype | None:
     return setting.found[name].dtype if name in setting.found else None
 
 
-def _runs(config: ModelConfig, setting: Setting) -> tuple[int, int, int]:
-    """Bytes of the cache after a prompt; of all that is made while generating; and in one call without a cache."""
+def _generating(config: ModelConfig, setting: Setting) -> tuple[int, int]:
+    """Bytes of the cache after a prompt, and of all that is made, at most, by it and the step after it."""
     model, cache = sketch(config), KVCache()
     with dry_run(model) as count:
         ids = torch.zeros(setting.batch, setting.context, dtype=torch.long)
@@ -114,10 +112,15 @@ def _runs(config: ModelConfig, setting: Setting) -> tuple[int, int, int]:
         filled = sum(tensor.nbytes for tensor in (*cache.keys, *cache.values))
         if setting.context < config.max_positions:
             _step(model, new, cache, count)
-    with dry_run(model) as call:
-        call.padded = setting.batch > 1
+    return filled, count.peak
+
+
+def _calling(config: ModelConfig, setting: Setting) -> tuple[int]:
+    model = sketch(config)
+    with dry_run(model) as count:
+        count.padded = setting.batch > 1
         model(torch.zeros(setting.batch, setting.context, dtype=torch.long))
-    return filled, count.peak, call.peak
+    return (count.peak,)
 
 
 def _step(model: Transformer, ids: Tensor, cache: KVCache, count: Bytes) -> Tensor:

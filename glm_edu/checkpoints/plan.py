@@ -20,7 +20,7 @@ from glm_edu.checkpoints.files import say_bytes
 from glm_edu.checkpoints.free import free_memory
 from glm_edu.checkpoints.hub import locate
 from glm_edu.checkpoints.load import dtype_on_disk
-from glm_edu.checkpoints.needs import Needs, Setting, needs
+from glm_edu.checkpoints.needs import Needs, Setting, every_logit, needs
 from glm_edu.checkpoints.shards import open_shards, read_json
 from glm_edu.config import PRESETS, ModelConfig
 from glm_edu.errors import CheckpointNotFoundError, InputError, NotEnoughMemoryError
@@ -41,6 +41,7 @@ class Plan(Needs):
         context: tokens of the prompt.
         batch: prompts at once.
         quantize: "int8", "int4" or None, also as the files are.
+        every_logit: beside the weights, in one call without a cache, which makes logits at every position.
         free: what ``device`` has left.
         changes: where it does not fit, the smallest changes that would; empty if there are none.
     """
@@ -51,6 +52,7 @@ class Plan(Needs):
     context: int
     batch: int
     quantize: str | None
+    every_logit: int
     free: int
     changes: tuple[Change, ...]
 
@@ -58,6 +60,11 @@ class Plan(Needs):
     def fits(self) -> bool:
         """Whether the peak is no more than what is free."""
         return self.peak <= self.free
+
+    @property
+    def peak_of_a_call(self) -> int:
+        """At most in ``model(input_ids)``."""
+        return self.weights + self.every_logit
 
     def check(self) -> None:
         """Raise NotEnoughMemoryError, with what would fit, unless the plan fits."""
@@ -121,8 +128,8 @@ def _planned(name: str, setting: Setting) -> Plan:
     needed, free, bits = needs(setting), free_memory(setting.device), setting.config.quantization_bits
     changes = () if needed.peak <= free else smallest_changes(setting, free)
     return Plan(**vars(needed), name=name, dtype=setting.config.dtype, device=str(setting.device),
-                context=setting.context, batch=setting.batch, quantize=f"int{bits}" if bits else None, free=free,
-                changes=changes)  # fmt: skip
+                context=setting.context, batch=setting.batch, quantize=f"int{bits}" if bits else None,
+                every_logit=every_logit(setting), free=free, changes=changes)  # fmt: skip
 
 
 def _read(path_or_hub_id: str | PathLike[str], revision: str | None) -> tuple[ModelConfig, Mapping[str, Tensor] | None]:

@@ -24,7 +24,7 @@ Broken = Callable[..., Path]
 
 
 def test_a_few_hundred_mutations_load_as_the_files_say_or_are_refused() -> None:
-    tally, failures = fuzz(count=200, seed=1_000_000)  # seeds that the command's 10,000 do not reach
+    tally, failures = fuzz(count=160, seed=1_000_000)  # seeds that the command's 10,000 do not reach
     assert not failures
     assert tally["loads"] > 10 and tally["refused: CheckpointError"] > 100 and tally["refused: ConfigError"] > 10
 
@@ -91,7 +91,7 @@ def test_sizes_that_no_network_has_name_the_file_and_its_key(broken: Broken, key
 def test_more_layers_than_tensors_are_refused_at_once(broken: Broken) -> None:
     directory = broken()
     _config(directory, num_hidden_layers=10**9)
-    with pytest.raises(CheckpointError, match=r"config.json calls for 1000000000 layers, and the files hold 21 tensors"):
+    with pytest.raises(CheckpointError, match=r"config.json calls for 1000000000 layers, .* hold 21 tensors"):
         Transformer.from_pretrained(directory)
 
 
