@@ -1,12 +1,13 @@
 # Inside GLM. Everything happens in .venv; Python 3.11 (or later) and Debian's packages are all that is needed.
 .DEFAULT_GOAL := help
-.PHONY: help env book site test live notebooks check-notebooks picture lint clean
+.PHONY: help env book site test live bench notebooks check-notebooks picture lint clean
 SHELL := /bin/bash
 
 VENV := .venv/bin
 # one thread for each process: sums keep their order, so stored outputs agree to the last digit, and tests share the cores
 export OMP_NUM_THREADS := 1
 export PYTHONHASHSEED := 0
+BENCHMARKS := speed load memory quantization quantization_error
 LOCK := mkdir -p .cache && flock .cache/build.lock
 STAMP := .venv/stamp-$(shell cat requirements.txt pyproject.toml tools/environment.sh | sha256sum | cut -c1-16)
 
@@ -43,6 +44,11 @@ notebooks: env  ## run every notebook and store its outputs
 
 check-notebooks: env  ## run every notebook; fail if a stored output would change
 	@$(VENV)/python tools/run_notebooks.py --check
+
+bench: export OMP_NUM_THREADS := $(shell nproc)
+bench: env  ## measure speed, loading, memory and quantization beside the peers on this machine, and store the results
+	@for what in $(BENCHMARKS); do echo "benchmarks.$$what"; $(VENV)/python -m benchmarks.$$what --write || exit 1; done
+	@echo "Stored in benchmarks/results. The book shows them: make notebooks site"
 
 picture: site  ## take the README's picture of the site
 	@$(VENV)/python tools/take_picture.py

@@ -129,15 +129,15 @@ def measure(size: str, family: str, dtype: str, budget: float) -> dict[str, Any]
     steps = max(2, round(0.25 / (read_bytes(config, 0) / 20e9)))  # about a quarter of a second
     for length in LENGTHS:
         ids = torch.randint(3, 1000, (1, length), generator=torch.Generator().manual_seed(length))
-        found["prefill"][length] = in_turns(prefills(models, ids), table, budget, least=3)
-        turns = 9
+        found["prefill"][length] = in_turns(prefills(models, ids), table, budget, least=2)
+        turns = 6
         timed = in_turns(decodes(models, ids, steps, room=steps * (turns + 1)), table, 0.0, least=turns)
         timed |= {side: timed[side] / steps for side in SIDES}
         needed = read_bytes(config, length + steps * turns // 2)
         shares = {f"{side}_of_ceiling": needed / timed[side] / timed["ceiling"] for side in SIDES}
         found["decode"][length] = timed | shares | {"bytes": needed}
     ids = torch.randint(3, 1000, (1, LENGTHS[0]), generator=torch.Generator().manual_seed(0))
-    found["generate"] = in_turns(generations(models, ids, count=max(4, min(64, steps))), table, budget, least=3)
+    found["generate"] = in_turns(generations(models, ids, count=max(4, min(64, steps))), table, budget, least=2)
     return found
 
 
@@ -160,7 +160,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure the cases, print them, and store them if asked to."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__.splitlines()[0])
     parser.add_argument("--only", metavar="SIZE", choices=list(SIZES), help="one size of: %(choices)s")
-    parser.add_argument("--budget", type=float, default=4.0, help="seconds a row (default %(default)s)")
+    parser.add_argument("--budget", type=float, default=2.0, help="seconds a row (default %(default)s)")
     parser.add_argument("--write", action="store_true", help=f"store the results in {RESULTS.name}")
     given = parser.parse_args(arguments)
     cases = []
