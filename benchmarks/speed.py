@@ -53,13 +53,18 @@ def in_turns(calls: dict[str, Call], table: torch.Tensor, budget: float, least: 
 
     Each turn runs every call once, so that what else the machine does slows all of them; the ratio is the median of
     each turn's own. The first turn is thrown away. ``least`` turns count, and more until ``budget`` seconds are over.
+    The memory is read before each call, not once a turn: so no call finds the weights in the processor's cache because
+    another one has just used them.
     """
     turns: list[dict[str, float]] = []
-    reads = [ceiling(table)]
+    reads: list[float] = []
     start = time.perf_counter()
     while len(turns) <= least or time.perf_counter() - start < budget:
-        turns.append({name: seconds(call) for name, call in calls.items()})
-        reads.append(ceiling(table))
+        turn = {}
+        for name, call in calls.items():
+            reads.append(ceiling(table))
+            turn[name] = seconds(call)
+        turns.append(turn)
     del turns[0]
     theirs = [name for name in calls if name != "glm_edu"]
     best = min(theirs, key=lambda name: statistics.median(turn[name] for turn in turns))
