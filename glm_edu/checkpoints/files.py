@@ -89,7 +89,10 @@ def _pickled(path: Path, *, zipped: bool) -> dict[str, Tensor]:
             ) from error
         reason = str(error).partition("\n")[0].partition(". ")[0] or "it ends too early"
         raise CheckpointError(f"{path} is no pytorch file of weights, or a part of one ({reason}). {_AGAIN}") from error
-    return _only_tensors(path, content)
+    tensors = _only_tensors(path, content)
+    if zipped:
+        _check_lengths(path, tensors)
+    return tensors
 
 
 def _check_entries(path: Path) -> None:
@@ -99,6 +102,16 @@ def _check_entries(path: Path) -> None:
             archive.open(entry).close()  # compares the two headers of an entry
             if entry.compress_type != zipfile.ZIP_STORED:
                 raise zipfile.BadZipFile(f"{entry.filename} is compressed")
+
+
+def _check_lengths(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Raise CheckpointError where tensors take more bytes than their entries have: they would read the next one's."""
+    plain = [tensor.untyped_storage() for tensor in tensors.values() if tensor.layout == torch.strided]
+    taken = sum({storage.data_ptr(): storage.nbytes() for storage in plain}.values())
+    with zipfile.ZipFile(path) as archive:
+        held = sum(e.file_size for e in archive.infolist() if e.filename.split("/")[-2:-1] == ["data"])
+    if taken > held:
+        raise CheckpointError(f"{path}: its tensors take {taken} bytes, and its entries hold {held}. {_AGAIN}")
 
 
 def _only_tensors(path: Path, content: Any) -> dict[str, Tensor]:

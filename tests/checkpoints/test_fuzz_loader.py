@@ -143,3 +143,17 @@ def test_a_compressed_bin_file_is_refused(broken: Broken, tmp_path: Path) -> Non
     packed.replace(path)
     with pytest.raises(CheckpointError, match=r"data.pkl is compressed"):
         Transformer.from_pretrained(path.parent)
+
+
+def test_a_bin_file_whose_table_makes_an_entry_shorter(broken: Broken) -> None:
+    """A mapping would take what is missing from the bytes of the next entry."""
+    path = broken(safe_serialization=False) / "pytorch_model.bin"
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        entry = next(entry for entry in archive.infolist() if entry.filename.endswith("data/5"))
+        name = content.rindex(entry.filename.encode())  # in the table, where the sizes stand 26 and 22 bytes before it
+    for place in (name - 26, name - 22):
+        content[place : place + 4] = (entry.file_size - 4).to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"pytorch_model.bin: its tensors take \d+ bytes, and its entries hold"):
+        Transformer.from_pretrained(path.parent)
