@@ -48,7 +48,7 @@ check-notebooks: env  ## run every notebook; fail if a stored output would chang
 bench: export OMP_NUM_THREADS := $(shell nproc)
 bench: env  ## measure speed, loading, memory and quantization beside the peers on this machine, and store the results
 	@for what in $(BENCHMARKS); do echo "benchmarks.$$what"; $(VENV)/python -m benchmarks.$$what --write || exit 1; done
-	@echo "Stored in benchmarks/results. The book shows them: make notebooks site"
+	@echo "Stored in benchmarks/results"
 
 picture: site  ## take the README's picture of the site
 	@$(VENV)/python tools/take_picture.py

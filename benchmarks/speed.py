@@ -161,20 +161,28 @@ def table_of(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def store(found: dict[str, Any]) -> None:
+    """Write one case into the stored results, in the place of what stood there; another machine begins anew."""
+    machine = describe() | {"transformers": transformers.__version__}
+    stored = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    cases = stored["cases"] if stored.get("machine") == machine else []
+    by_key = {(case["size"], case["family"], case["dtype"]): case for case in [*cases, found]}
+    content = {"machine": machine, "cases": [by_key[case] for case in CASES if case in by_key]}
+    RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Measure the cases, print them, and store them if asked to."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__.splitlines()[0])
     parser.add_argument("--only", metavar="SIZE", choices=list(SIZES), help="one size of: %(choices)s")
     parser.add_argument("--budget", type=float, default=2.0, help="seconds a row (default %(default)s)")
-    parser.add_argument("--write", action="store_true", help=f"store the results in {RESULTS.name}")
+    parser.add_argument("--write", action="store_true", help=f"store each case in {RESULTS.name} as it is done")
     given = parser.parse_args(arguments)
-    cases = []
     for case in tqdm([case for case in CASES if given.only in (None, case[0])], unit="case"):
-        cases.append(measure(*case, given.budget))
-        tqdm.write(table_of(cases[-1]))
-    if given.write:
-        result = {"machine": describe() | {"transformers": transformers.__version__}, "cases": cases}
-        RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        found = measure(*case, given.budget)
+        tqdm.write(table_of(found))
+        if given.write:
+            store(found)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def test_ctrl_c_stops_a_download_and_the_same_command_goes_on(saved: Callable[..
     files["model.safetensors"] += bytes(12_000_000)  # more than the client reads at once, 10 MB
     with StandInHub({"owner/model": Repository({COMMIT: files}, {"main": COMMIT})}, stalls_at=11_000_000) as hub:
         fetching = _fetch(hub, tmp_path)
-        while not list(tmp_path.rglob("*.part")) or not max(p.stat().st_size for p in tmp_path.rglob("*.part")):
+        while max((part.stat().st_size for part in tmp_path.rglob("*.part")), default=0) < 10_000_000:
             assert fetching.poll() is None
             time.sleep(0.02)
         fetching.send_signal(signal.SIGINT)
@@ -42,7 +42,10 @@ def test_ctrl_c_stops_a_download_and_the_same_command_goes_on(saved: Callable[..
 
 
 def _fetch(hub: StandInHub, place: Path) -> subprocess.Popen[str]:
-    environment = os.environ | {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(place), "NO_PROXY": "127.0.0.1,localhost"}
+    environment = os.environ | {
+        "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(place), "NO_PROXY": "127.0.0.1,localhost",
+        "HF_HUB_DOWNLOAD_TIMEOUT": "300",  # while the hub stalls, the client waits for Ctrl-C and does not try again
+    }  # fmt: skip
     command = [sys.executable, "-m", "glm_edu", "fetch", "owner/model"]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, env=environment, **streams)

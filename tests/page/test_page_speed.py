@@ -15,8 +15,6 @@ from glm_edu.page.speed import (
     targets,
 )
 
-STORED = Path(__file__).parents[2] / "benchmarks" / "results" / "speed.json"
-
 
 def _row(ours: float, ratio: float, of_ceiling: float, peer: str = "dynamic") -> dict[str, Any]:
     theirs = {"dynamic": 0.5, "static": 0.25}
@@ -69,17 +67,3 @@ def test_results_that_are_absent_or_broken_say_what_measures_them(tmp_path: Path
     (tmp_path / "speed.json").write_text("{")
     with pytest.raises(CheckpointError, match="not valid JSON"):
         load_results(tmp_path / "speed.json")
-
-
-def test_stored_results_are_whole() -> None:
-    """Both families at three sizes, ours equal to the peer before it was timed, and the machine they were timed on."""
-    results = load_results(STORED)
-    assert {"processor", "cores", "memory_gb", "threads", "torch", "transformers"} <= results["machine"].keys()
-    cases = {(case["size"], case["family"], case["dtype"]) for case in results["cases"]}
-    sizes = ("15M", "135M", "6B, 2 layers")
-    assert {(size, family, "float32") for size in sizes for family in ("llama", "glm")} <= cases
-    for case in results["cases"]:
-        assert list(case["prefill"]) == list(case["decode"]) == ["64", "512", "2048"]
-        # logits are around 1; bfloat16 keeps 8 bits, and sums are made in another order
-        assert case["difference"] < (1e-4 if case["dtype"] == "float32" else 0.1)
-
