@@ -78,7 +78,7 @@ def _steps(
     for _ in range(count):
         fed = ids if cache is None else ids[:, cache.tokens :]  # b s
         logits = model(fed, attention_mask=keep, cache=cache, last_only=True)[:, -1]  # b v
-        new = torch.where(stopped, _pad_id(model), pick(logits))  # b
+        new = torch.where(stopped, filling_id(model), pick(logits))  # b
         stopped = stopped | torch.isin(new, ends)
         yield new
         if bool(stopped.all()):
@@ -107,7 +107,8 @@ def choose(
     return torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
 
 
-def _pad_id(model: Transformer) -> int:
+def filling_id(model: Transformer) -> int:
+    """What fills a row that has ended: the pad id, or else an end id, or else 0."""
     config = model.config
     return config.pad_id if config.pad_id is not None else config.eos_ids[0] if config.eos_ids else 0
 

@@ -21,11 +21,14 @@ def official_entries(model: Transformer, config: ModelConfig) -> list[Entry]:
     """Every tensor and buffer of the official file, in the order of a forward pass; none is made yet.
 
     Raises:
-        CheckpointError: the model is on the meta device, or has a tensor without a place in the official layout.
+        CheckpointError: the model is on the meta device or cut over several, or has a tensor without a place in the
+            official layout.
     """
     state = model.state_dict()
     if any(tensor.is_meta for tensor in state.values()):
         raise CheckpointError("The model is on the meta device: it has shapes, but no weights to save.")
+    if cut := [name for name, tensor in state.items() if type(tensor) is not Tensor]:  # a DTensor
+        raise CheckpointError(f"{cut[0]} is cut over several devices: this is a part. Save the model that is whole.")
     tensors = official_tensors(config, {name: tensor.shape for name, tensor in state.items()})
     entries = [Entry(t.name, state[t.parts[0].ours].dtype, t.shape, partial(fuse, t, state)) for t in tensors]
     turns = _official_frequencies(config)

@@ -12,8 +12,7 @@ import torch.distributed as dist
 from jaxtyping import Int
 from torch import Tensor
 
-from glm_edu.generate import _pad_id as pad_id
-from glm_edu.generate import generate
+from glm_edu.generate import filling_id, generate
 from glm_edu.model.transformer import Transformer
 from glm_edu.parallel.ranks import this_rank
 
@@ -41,7 +40,7 @@ def generate_rows(
     longest = torch.tensor(mine.shape[1], device=mine.device)
     dist.all_reduce(longest, dist.ReduceOp.MAX)
     share = -(-len(input_ids) // ranks)
-    padded = mine.new_full((share, int(longest)), pad_id(model))  # b/ranks t
+    padded = mine.new_full((share, int(longest)), filling_id(model))  # b/ranks t
     padded[: len(mine), : mine.shape[1]] = mine
     gathered = [torch.empty_like(padded) for _ in range(ranks)]
     dist.all_gather(gathered, padded)

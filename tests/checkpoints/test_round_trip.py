@@ -226,3 +226,15 @@ def test_the_files_are_as_readable_as_any_other(saved: Callable[..., Path], tmp_
     (tmp_path / "plain").touch()
     assert {path.stat().st_mode for path in saved().iterdir()} == {(tmp_path / "plain").stat().st_mode}
     assert not [name for name in os.listdir(saved()) if name.startswith(".")]
+
+
+class Piece(torch.Tensor):
+    """What a cut weight is to torch: a tensor of another class, as DTensor is."""
+
+
+def test_a_part_of_a_model_is_not_saved_as_a_whole_one(tmp_path: Path) -> None:
+    model = small_model("llama")
+    model.embedding.weight = torch.nn.Parameter(model.embedding.weight.detach().as_subclass(Piece), requires_grad=False)
+    with pytest.raises(CheckpointError, match=r"embedding\.weight is cut over several devices"):
+        model.save_pretrained(tmp_path)
+    assert not list(tmp_path.iterdir())
