@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from glm_edu.checkpoints import shards
 from glm_edu.errors import CheckpointError
 
 _NAME = re.compile(r"chatglm-?([23])", re.IGNORECASE)
@@ -21,10 +22,7 @@ def read_json(directory: Path, name: str) -> dict[str, Any]:
     """
     if not (file := directory / name).is_file():
         return {}
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{file} is no JSON ({error}). Fetch it again.") from error
+    content = shards.read_json(file)
     if not isinstance(content, dict):
         raise CheckpointError(f"{file} should hold an object, not a {type(content).__name__}. Fetch it again.")
     return content

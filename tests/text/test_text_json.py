@@ -194,7 +194,7 @@ def test_sampling_is_what_generation_config_says(directory: Path, official: dict
     [
         ("generation_config.json", '{"top_p": "all"}', "top_p='all' should be a number"),
         ("generation_config.json", "[]", "should hold an object, not a list"),
-        ("tokenizer_config.json", "{", "is no JSON"),
+        ("tokenizer_config.json", "{", "is not valid JSON"),
         ("tokenizer_config.json", '{"chat_template": 3}', "chat_template should be a text"),
     ],
 )
