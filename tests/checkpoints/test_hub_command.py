@@ -48,4 +48,9 @@ def _fetch(hub: StandInHub, place: Path) -> subprocess.Popen[str]:
     }  # fmt: skip
     command = [sys.executable, "-m", "glm_edu", "fetch", "owner/model"]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, env=environment, **streams)
+    return subprocess.Popen(command, env=environment, preexec_fn=_heed_ctrl_c, **streams)
+
+
+def _heed_ctrl_c() -> None:
+    """A shell starts what runs in the background deaf to Ctrl-C, and its children would be so too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
