@@ -82,13 +82,18 @@ def _peak(device: str) -> int:
 
 def _machine(device: str) -> dict[str, str | int | float]:
     """What it ran on, and how many programs wanted the processor at that time."""
-    cpu = Path("/proc/cpuinfo")
-    lines = cpu.read_text().splitlines() if cpu.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     gpu = torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else ""
-    return {"runs_on": gpu or (names[0] if names else platform.machine()), "device": torch.device(device).type,
+    return {"runs_on": gpu or processor(), "device": torch.device(device).type,
             "threads": torch.get_num_threads(), "cores": os.cpu_count() or 0,
             "load_average": round(os.getloadavg()[0], 1), "torch": torch.__version__}  # fmt: skip
+
+
+def processor() -> str:
+    """The processor's name; the kind of machine where the system does not tell."""
+    table = Path("/proc/cpuinfo")
+    lines = table.read_text().splitlines() if table.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def _short(lenses: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ differs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +66,15 @@ def judge_number(answer: object, right: int, slips: Sequence[Slip]) -> Verdict:
             return Verdict(False, slip.kind, slip.hint)
     size = "many" if answer > right else "few"
     return Verdict(False, "another number", f"{answer} is too {size}; draw the grid and count.")
+
+
+def judge_numbers(expected: Mapping[str, tuple[int, Sequence[Slip]]], answers: Sequence[object], told: str) -> Verdict:
+    """The verdict on several predicted counts: the first that is not right, by its name; ``told`` if all are."""
+    for (name, (right, slips)), answer in zip(expected.items(), answers, strict=True):
+        verdict = judge_number(answer, right, slips)
+        if not verdict.ok:
+            return Verdict(False, verdict.kind, f"{name}: {verdict.hint}")
+    return Verdict(True, "right", told)
 
 
 def judge(

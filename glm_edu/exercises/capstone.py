@@ -10,7 +10,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from glm_edu.exercises import NOT_YET, Answer, Slip, Try, Verdict, judge, judge_number, run
+from glm_edu.exercises import NOT_YET, Answer, Slip, Try, Verdict, judge, judge_numbers, run
 
 Shapes = Mapping[str, tuple[int, ...]]
 Lists = tuple[list[str], list[str], list[str]]
@@ -39,11 +39,8 @@ WEIGHTS = {
 
 def check_weights(float16: object, int8: object, int4: object) -> Verdict:
     """Exercise 1: GB (of a thousand million bytes) that the weights of ChatGLM2-6B take, to the nearest whole one."""
-    for (name, (right, slips)), answer in zip(WEIGHTS.items(), (float16, int8, int4), strict=True):
-        verdict = judge_number(answer, right, slips)
-        if not verdict.ok:
-            return Verdict(False, verdict.kind, f"{name}: {verdict.hint}")
-    return Verdict(True, "right", ", ".join(f"{right} GB in {name}" for name, (right, _) in WEIGHTS.items()) + ".")
+    told = ", ".join(f"{right} GB in {name}" for name, (right, _) in WEIGHTS.items()) + "."
+    return judge_numbers(WEIGHTS, (float16, int8, int4), told)
 
 
 # ---- 2. implement: every tensor accounted for ----

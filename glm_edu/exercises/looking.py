@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from glm_edu.exercises import CLOSE, NOT_YET, Answer, Slip, Try, Verdict, judge, judge_number
+from glm_edu.exercises import CLOSE, NOT_YET, Answer, Slip, Try, Verdict, judge, judge_numbers
 
 Stream = Float[Tensor, "*l s h"]
 Logits = Float[Tensor, "*l s v"]
@@ -42,11 +42,8 @@ REACH = {
 
 def check_reach(embedding: object, block: object, causal: object) -> Verdict:
     """Exercise 1: columns that can differ from 0 in the row of the embedding, of block 0, and of a causal block 0."""
-    for (name, (right, slips)), answer in zip(REACH.items(), (embedding, block, causal), strict=True):
-        verdict = judge_number(answer, right, slips)
-        if not verdict.ok:
-            return Verdict(False, verdict.kind, f"{name}: {verdict.hint}")
-    return Verdict(True, "right", f"{1}, {TOKENS} and {TOKENS - PLACE}.")
+    told = f"{1}, {TOKENS} and {TOKENS - PLACE}."
+    return judge_numbers(REACH, (embedding, block, causal), told)
 
 
 # ---- 2. implement: a lens with its norm ----
