@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.speed import CASES, LENGTHS
 from glm_edu.errors import CheckpointError, ResultsNotFoundError
 from glm_edu.page.speed import (
     ceiling_table,
@@ -67,3 +68,12 @@ def test_results_that_are_absent_or_broken_say_what_measures_them(tmp_path: Path
     (tmp_path / "speed.json").write_text("{")
     with pytest.raises(CheckpointError, match="not valid JSON"):
         load_results(tmp_path / "speed.json")
+
+
+def test_stored_results_are_whole() -> None:
+    """Every case that the benchmark has is stored, with all lengths, and both sides computed the same logits."""
+    results = load_results(Path(__file__).parents[2] / "benchmarks" / "results" / "speed.json")
+    assert [(case["size"], case["family"], case["dtype"]) for case in results["cases"]] == CASES
+    for case in results["cases"]:
+        assert list(case["prefill"]) == list(case["decode"]) == [str(length) for length in LENGTHS]
+        assert case["difference"] == 0
