@@ -3,39 +3,52 @@
 from glm_edu.figures.attention import attention_map
 from glm_edu.figures.blanks import blank_painter
 from glm_edu.figures.cache import CacheGrid, cache_rounds
+from glm_edu.figures.clocks import Clocked, clock_plane
 from glm_edu.figures.drawings import choices, drawing
 from glm_edu.figures.effects import effect_map
 from glm_edu.figures.figure import ASSETS, Figure
 from glm_edu.figures.film import attention_film
+from glm_edu.figures.groups import group_meter
 from glm_edu.figures.lens import lens_table, reading_table
 from glm_edu.figures.mask import mask_painter
 from glm_edu.figures.norms import residual_norms, stream_norms
 from glm_edu.figures.palette import house_style
 from glm_edu.figures.positions import position_table
+from glm_edu.figures.rotary import pairs_of, rotary_clocks
 from glm_edu.figures.rules import RULES, rule_mask, rule_positions
 from glm_edu.figures.shapes import shape_flow
 from glm_edu.figures.split import split_map
+from glm_edu.figures.tree import module_trees
+from glm_edu.figures.stages import attention_stages, score_stages
 
 __all__ = [
     "ASSETS",
     "RULES",
     "CacheGrid",
+    "Clocked",
     "Figure",
     "attention_film",
     "attention_map",
+    "attention_stages",
     "blank_painter",
     "cache_rounds",
     "choices",
+    "clock_plane",
     "drawing",
     "effect_map",
+    "group_meter",
     "house_style",
     "lens_table",
     "mask_painter",
+    "module_trees",
+    "pairs_of",
     "position_table",
     "reading_table",
     "residual_norms",
+    "rotary_clocks",
     "rule_mask",
     "rule_positions",
+    "score_stages",
     "shape_flow",
     "split_map",
     "stream_norms",

@@ -57,6 +57,13 @@
     };
   }
 
+  /* The hands of rotary clocks at a shift and a distance, the parts of the score and their sum: like hands in rotary.py. */
+  function rotaryHands(data, shift, distance) {
+    const angles = data.frequencies.map((turn, i) => [data.query[i][1] + (shift + distance) * turn, data.key[i][1] + shift * turn]);
+    const parts = angles.map(([asks, answers], i) => data.query[i][0] * data.key[i][0] * Math.cos(asks - answers));
+    return { angles, parts, score: parts.reduce((sum, part) => sum + part, data.rest || 0) };
+  }
+
   const shade = (thousandth) => Math.round(Math.sqrt(Math.max(thousandth, 0) * 10));
 
   /* ---- small tools ---- */
@@ -416,6 +423,69 @@
     view.picture.removeAttribute("tabindex");
   }
 
+  /* Each token at its place, and the same as rows of ids, for the way to count and the sequence that are chosen. */
+  function clockPlane(figure, data, words) {
+    const state = { way: data.chosen, at: data.at };
+    const names = Object.keys(data.ways);
+    const way = choice(words.way, names.map((name) => [name, name]), state.way, (name) => change({ way: name }));
+    const place = slider(words.place, 0, data.ways[names[0]].length - 1, state.at, (at) => change({ at }));
+    const view = frame(figure, [way, place], "");
+    const [plane, ids] = view.picture.querySelectorAll("table");
+    const shown = (text) => (text ? [make("span", [...text].length > 3 ? { class: "up" } : {}, text)] : []);
+
+    function change(update) {
+      Object.assign(state, update);
+      place.set(state.at);
+      const { tokens, positions, parts } = data.ways[state.way][state.at];
+      [...plane.tBodies[0].rows].slice(0, data.rows).forEach((row, r) => [...row.cells].slice(1).forEach((cell, column) => {
+        const here = tokens.map((_, i) => i).filter((i) => positions[0][i] === column && positions[1][i] === data.rows - 1 - r);
+        cell.className = here.length ? parts[here[here.length - 1]] : "";
+        cell.replaceChildren(...shown(here.length > 1 ? here.length + "×" : here.length ? tokens[here[0]] : ""));
+      }));
+      const [head, ...rows] = [...ids.rows];
+      const spare = () => Array.from({ length: data.longest - tokens.length }, () => make("td"));
+      head.replaceChildren(head.cells[0], ...tokens.map((token, i) => make("th", { scope: "col", class: parts[i] }, ...shown(token))), ...spare());
+      rows.forEach((row, c) => row.replaceChildren(row.cells[0], ...positions[c].map((id) => make("td", {}, String(id))), ...spare()));
+      view.describe(fill(words.read, { way: state.way, tokens: tokens.join(" "), positions: positions[0].join(" "), blocks: positions[1].join(" ") }));
+    }
+    change({});
+  }
+
+  /* Two sliders turn the hands of every dial: together, which changes no number, and apart, which walks the curve. */
+  function rotaryClocks(figure, data, words) {
+    const state = { shift: data.shift, distance: data.distance };
+    const shift = slider(words.shift, 0, data.shifts, state.shift, (value) => go({ shift: value }));
+    const distance = slider(words.distance, 0, data.farthest, state.distance, (value) => go({ distance: value }));
+    const view = frame(figure, [shift, distance], words.hint);
+    const dials = [...view.picture.querySelectorAll(".glm-dial:not(.rest)")];
+    const said = view.picture.querySelector(".glm-score-now");
+    const dot = view.picture.querySelector(".dot");
+    const points = view.picture.querySelector(".curve").getAttribute("d").slice(1).split("L").map((point) => point.split(" "));
+    const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
+
+    function turn(hand, angle) {
+      const length = Number(hand.dataset.length);
+      hand.setAttribute("d", `M0 0L${(length * Math.cos(angle)).toFixed(1)} ${(-length * Math.sin(angle)).toFixed(1)}`);
+    }
+    function go(update) {
+      Object.assign(state, update);
+      shift.set(state.shift);
+      distance.set(state.distance);
+      const now = rotaryHands(data, state.shift, state.distance);
+      dials.forEach((dial, i) => {
+        turn(dial.querySelector(".query"), now.angles[i][0]);
+        turn(dial.querySelector(".key"), now.angles[i][1]);
+        dial.querySelector("b").textContent = signed(now.parts[i]);
+      });
+      const [x, y] = points[state.distance];
+      dot.setAttribute("cx", x);
+      dot.setAttribute("cy", y);
+      const values = { k: state.shift, q: state.shift + state.distance, d: state.distance, s: signed(now.score), by: state.shift };
+      said.textContent = fill(words.read, values);
+      view.describe(fill("shift" in update ? words.shifted : words.parted, values));
+    }
+  }
+
   function shapeFlow(figure, data, words) {
     const groupName = (group) => (/^\d+$/.test(group) ? fill(words.block, { i: group }) : words[group]);
     const part = choice(words.part, data.groups.map((group) => [group, groupName(group)]), data.rows[0].group,
@@ -498,8 +568,11 @@
     shape_flow: shapeFlow,
     cells: cellTables,
     cache_rounds: cacheRounds,
+    clock_plane: clockPlane,
+    rotary_clocks: rotaryClocks,
     plotly,
     drawing: still,
+    module_trees: still,
     choices: still,
   };
   const mounted = new WeakSet();
@@ -528,7 +601,7 @@
       .observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "class"] });
   }
 
-  window.glm = { mount, visible, maskOf, positions, slide, blank, unpack };
+  window.glm = { mount, visible, maskOf, positions, slide, blank, unpack, rotaryHands };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
 })();
