@@ -18,6 +18,7 @@ from glm_edu.figures.rotary import pairs_of, rotary_clocks
 from glm_edu.figures.rules import RULES, rule_mask, rule_positions
 from glm_edu.figures.shapes import shape_flow
 from glm_edu.figures.split import split_map
+from glm_edu.figures.tokens import token_strip
 from glm_edu.figures.tree import module_trees
 from glm_edu.figures.stages import attention_stages, score_stages
 
@@ -52,4 +53,5 @@ __all__ = [
     "shape_flow",
     "split_map",
     "stream_norms",
+    "token_strip",
 ]

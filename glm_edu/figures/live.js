@@ -571,6 +571,7 @@
     clock_plane: clockPlane,
     rotary_clocks: rotaryClocks,
     plotly,
+    token_strip: still,
     drawing: still,
     module_trees: still,
     choices: still,

@@ -5,5 +5,19 @@ from glm_edu.widgets.blanks import explore_blank
 from glm_edu.widgets.explorer import Explorer
 from glm_edu.widgets.mask import explore_mask
 from glm_edu.widgets.residual import explore_residual
+from glm_edu.widgets.rotary import explore_rotary
+from glm_edu.widgets.scores import explore_scores
+from glm_edu.widgets.tokens import explore_chat
+from glm_edu.widgets.tree import explore_tree
 
-__all__ = ["Explorer", "explore_attention", "explore_blank", "explore_mask", "explore_residual"]
+__all__ = [
+    "Explorer",
+    "explore_attention",
+    "explore_blank",
+    "explore_chat",
+    "explore_mask",
+    "explore_residual",
+    "explore_rotary",
+    "explore_scores",
+    "explore_tree",
+]

@@ -22,11 +22,13 @@ from glm_edu.figures import (
     house_style,
     lens_table,
     mask_painter,
+    module_trees,
     position_table,
     residual_norms,
     shape_flow,
     stream_norms,
 )
+from glm_edu.source_map import module_tree
 
 TOKENS = [*"白日依山尽，", "[M]", "sop", *"黄河入海流"]
 CONTEXT, LENGTH = 7, 13
@@ -121,6 +123,12 @@ def figures() -> dict[str, Figure]:
             unit=0.01,
         ),
         "cache": caches(),
+        "trees": module_trees(
+            {name: module_tree(ModelConfig.preset(name)) for name in ("tiny-chatglm", "tiny-chatglm2")},
+            legend="Model",
+            chosen="tiny-chatglm2",
+            caption="**Notice** the head.",
+        ),
         "drawing": drawing(
             plot(size=(8, 2)), alt="Two curves: the first grows, the second has a gap.", caption="**Look**"
         ),

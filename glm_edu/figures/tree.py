@@ -1,0 +1,77 @@
+"""Module trees: what an official model prints, what it is called here, its shape, and its share of the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from glm_edu.errors import InputError
+from glm_edu.figures.figure import Figure, fill
+from glm_edu.figures.markup import esc
+from glm_edu.figures.palette import WORDS
+from glm_edu.figures.panels import check_choice, panel, radios
+from glm_edu.figures.svg import digest
+
+if TYPE_CHECKING:
+    from glm_edu.source_map import Line
+
+COLUMNS = ("official", "ours", "shape", "parameters")
+
+
+def module_trees(
+    trees: Mapping[str, Sequence[Line]], *, legend: str = "", chosen: str = "", caption: str = "", title: str = ""
+) -> Figure:
+    """A line a module, indented as it is printed; bars are shares of the largest model, so that they compare.
+
+    ``trees`` comes from ``module_tree``, a name each; with more than one, ``legend`` names the choice and ``chosen``
+    is shown first. A bar inside the layers counts all of them. Raises InputError for no tree, an empty one, or a choice
+    that cannot be made.
+    """
+    if not trees or not all(trees.values()):
+        raise InputError("there is no module tree to draw; pass {name: module_tree(config)}.")
+    most = max(lines[0].parameters for lines in trees.values())
+    drawn = {name: _table(name, lines, most) for name, lines in trees.items()}
+    said = (fill("module_trees", "said", name=name, n=f"{lines[0].parameters:,}") for name, lines in trees.items())
+    alt = fill("module_trees", "alt", trees="; ".join(said))
+    data: dict[str, Any] = {"trees": {name: [_data(line) for line in lines] for name, lines in trees.items()}}
+    if len(trees) == 1:
+        return Figure("module_trees", data, alt, "".join(drawn.values()), caption, title)
+    check_choice("trees", trees, chosen)
+    picture = "".join(panel(name, html) for name, html in drawn.items())
+    controls = radios([*trees], legend, chosen, digest(alt + caption + title + picture))
+    return Figure("module_trees", data | {"legend": legend, "chosen": chosen}, alt, picture, caption, title, controls)
+
+
+def _data(line: Line) -> dict[str, Any]:
+    return {
+        "path": line.path, "kind": line.kind, "ours": [*line.ours], "shape": [*line.shape],
+        "parameters": line.parameters,
+    }  # fmt: skip
+
+
+def _table(name: str, lines: Sequence[Line], most: int) -> str:
+    words = WORDS["module_trees"]
+    head = "".join(f'<th scope="col">{esc(words[column])}</th>' for column in COLUMNS)
+    body = "".join(_row(line, lines[0].parameters, most) for line in lines)
+    label = esc(words["label"].format(name=name))
+    return f'<table class="glm-tree" aria-label="{label}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _row(line: Line, all_of_them: int, most: int) -> str:
+    name = f"<code>({esc(_name(line))})</code> " if line.name else ""
+    official = f'<th scope="row" style="--d:{line.depth}">{name}<span>{esc(line.kind)}</span></th>'
+    shape = " × ".join(str(size) for size in line.shape)
+    share = fill("module_trees", "share", share=f"{line.parameters / all_of_them:.1%}")
+    size = f"{line.parameters:,}<small>{esc(share)}</small>" if line.parameters else ""
+    bar = f'style="--p:{100 * line.parameters / most:.2f}"'
+    names = ' class="leaf"' if line.shape else ""
+    return f"<tr{names}>{official}<td>{_codes(line.ours)}</td><td>{shape}</td><td {bar}>{size}</td></tr>"
+
+
+def _name(line: Line) -> str:
+    return WORDS["module_trees"]["each"] if line.name == "{i}" else line.name
+
+
+def _codes(names: Iterable[str]) -> str:
+    """Our names without the block that they all stand in."""
+    return ", ".join(f"<code>{esc(name.removeprefix('blocks.{i}.').replace('{i}', 'i'))}</code>" for name in names)
