@@ -130,6 +130,20 @@ class ChatGLMTokenizer:
         text: str = self._pieces.decode([i for i in pieces if i >= 0])  # an image's token has no text
         return _MARKER.sub(_spoken, text)
 
+    def piece(self, token: int) -> str:
+        """The name of an id: a piece with ▁ for a blank, or a special token; "" for an image's.
+
+        Raises:
+            InputError: an id that the vocabulary does not have.
+        """
+        at = checked([token], self.vocab_size)[0] - self.image_tokens
+        return str(self._pieces.id_to_piece(at)) if at >= 0 else ""
+
+    def is_special(self, token: int) -> bool:
+        """Whether an id is no piece of a text."""
+        at = checked([token], self.vocab_size)[0] - self.image_tokens
+        return at < 0 or bool(self._pieces.is_control(at) or self._pieces.is_unknown(at))
+
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:
         """The prompt of a chat. A first question stands alone; later ones come with all rounds, counted from 0.
 

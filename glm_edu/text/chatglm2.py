@@ -85,6 +85,19 @@ class ChatGLM2Tokenizer:
         text: str = self._pieces.decode([i for i in checked(ids, self.vocab_size) if i not in specials])
         return text
 
+    def piece(self, token: int) -> str:
+        """The name of an id: a piece with ▁ for a blank, or a special token.
+
+        Raises:
+            InputError: an id that the vocabulary does not have.
+        """
+        at = checked([token], self.vocab_size)[0] - self._pieces.vocab_size()
+        return self.specials[at] if at >= 0 else str(self._pieces.id_to_piece(token))
+
+    def is_special(self, token: int) -> bool:
+        """Whether an id is no piece of a text."""
+        return token in self._silent or checked([token], self.vocab_size)[0] >= self._pieces.vocab_size()
+
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:
         """The prompt of a chat: all rounds, counted from 1, as one text.
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_models import chatglm2_model, chatglm_model, normalizer_of
 
+from glm_edu.parity.made_tokenizers import chatglm2_model, chatglm_model, normalizer_of
 from glm_edu.text.chatglm import ChatGLMTokenizer
 from glm_edu.text.chatglm2 import ChatGLM2Tokenizer, ChatGLM3Tokenizer
 

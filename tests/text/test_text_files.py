@@ -15,10 +15,10 @@ import pytest
 from conftest import TINY
 from hypothesis import given
 from hypothesis import strategies as st
-from made_models import CONTROL, NORMAL, UNIGRAM, UNKNOWN, identity, model, with_bytes
 
 from glm_edu import load_tokenizer
 from glm_edu.errors import CheckpointError, GLMError, InputError
+from glm_edu.parity.made_tokenizers import CONTROL, NORMAL, UNIGRAM, UNKNOWN, identity, model, with_bytes
 from glm_edu.text import sentencepiece_file
 from glm_edu.text.chatglm import ChatGLMTokenizer
 from glm_edu.text.cleaning import tool_arguments

@@ -1,6 +1,11 @@
-"""SentencePiece files made by hand: pieces that are known stand at their real ids, everything between is unused.
+"""SentencePiece files made by hand: the pieces of recorded texts stand at their real ids, all others are unused.
 
+The tokenizer files of the published models are not in this repository. What their tokenizers made of some texts is
+(``tests/golden/tokenizers``), and a file of the published size with just those pieces gives just those ids again.
 The wire format of Protocol Buffers is written out here, as a tokenizer file needs only strings, numbers and nesting.
+
+Official: ice_text.model (ChatGLM-6B rev 8b7d335), tokenizer.model (ChatGLM2-6B rev 1fd8e8d; ChatGLM3-6B rev 456aa87).
+Differs: a text whose pieces were never recorded is cut into bytes or single characters.
 """
 
 from __future__ import annotations
