@@ -15,7 +15,7 @@ from glm_edu.model.rotary import ROTATE, inverse_frequencies
 
 Head = Float[Tensor, "s d"]
 Positions = Int[Tensor, " s"]
-Rows = Float[Tensor, "n*d h"]
+Rows = Float[Tensor, "rows h"]
 
 
 # ---- 1. predict: how many frequencies has a head, and what never turns? ----
@@ -62,7 +62,7 @@ def _try(seed: int, positions: list[int], size: int, base: float) -> tuple[Head,
 TRIES = (_try(0, [3, 4, 5], 8, 10000.0), _try(1, [0, 7], 4, 100.0), _try(2, [11], 2, 10000.0), _try(3, [2, 9], 12, 5e5))
 
 
-def _turned(x: Head, angles: Float[Tensor, "s r/2"], pairing: str = "half", sign: float = 1.0) -> Head:
+def _turned(x: Head, angles: Float[Tensor, "s pairs"], pairing: str = "half", sign: float = 1.0) -> Head:
     both = torch.cat([angles, angles], -1) if pairing == "half" else angles.repeat_interleave(2, -1)  # s d
     return x * both.cos() + sign * ROTATE[pairing](x) * both.sin()
 
@@ -77,7 +77,7 @@ def _with(turns: Callable[[int, float], Tensor], shift: int = 0) -> Answer:
     return lambda x, positions, base: _turned(x, (positions[:, None] + shift) * turns(x.shape[-1], base))
 
 
-def _angles(x: Head, positions: Positions, base: float) -> Float[Tensor, "s r/2"]:
+def _angles(x: Head, positions: Positions, base: float) -> Float[Tensor, "s pairs"]:
     return positions[:, None] * inverse_frequencies(x.shape[-1], base)
 
 
