@@ -205,7 +205,10 @@ WORDS = {
         "position": "position",
         "block": "block",
         "way": "Ids",
-        "place": "Tokens before the mask token",
+        "place": "Tokens before the mask",
+        "still": "The whole answer stands at position {p}, the place of {mark}.",
+        "moves": "The answer stands at positions {places}; {mark} stands at {p}.",
+        "heap": "All {n} tokens of the answer stand at one place.",
         "read": "{way}, {tokens}: position {positions}, block {blocks}.",
     },
     "rotary_clocks": {
@@ -228,8 +231,8 @@ WORDS = {
     "group_meter": {
         "legend": "Groups",
         "name": "{g}",
-        "ask": "{n} heads ask, in each of the layers",
-        "keep": "keys and values that are kept: {g}",
+        "ask": "{n} heads ask, in every layer",
+        "keep": "kept in every layer, a key and a value each: {g}",
         "costs": "{kib} KiB a token",
         "frame": "frame: a group for each head",
         "said": "{g}: {kib} KiB",
