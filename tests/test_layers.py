@@ -18,7 +18,7 @@ FLOORS = (
     ("model",),
     ("record", "generate", "loss", "lens", "patching", "cost", "quantization"),
     ("checkpoints", "text", "training", "parallel"),
-    ("parity", "capstone", "equations", "source_map"),
+    ("parity", "capstone", "equations", "source_map", "switchboard"),
     ("figures",),
     ("widgets", "exercises", "page"),
     ("cli", "__main__"),
