@@ -447,6 +447,11 @@
       head.replaceChildren(head.cells[0], ...tokens.map((token, i) => make("th", { scope: "col", class: parts[i] }, ...shown(token))), ...spare());
       rows.forEach((row, c) => row.replaceChildren(row.cells[0], ...positions[c].map((id) => make("td", {}, String(id))), ...spare()));
       view.describe(fill(words.read, { way: state.way, tokens: tokens.join(" "), positions: positions[0].join(" "), blocks: positions[1].join(" ") }));
+      const answer = tokens.map((_, i) => i).filter((i) => parts[i] === "answer");
+      const places = [...new Set(answer.map((i) => positions[0][i]))];
+      const said = places.length > 1 ? words.moves : positions[1][answer[0]] ? words.still : words.heap;
+      const mark = parts.indexOf("mark");
+      view.tell(fill(said, { n: answer.length, p: positions[0][mark], mark: tokens[mark], places: places.join(", ") }));
     }
     change({});
   }

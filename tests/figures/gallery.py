@@ -11,12 +11,14 @@ from matplotlib.figure import Figure as Plot
 from glm_edu import ModelConfig, Transformer, record
 from glm_edu.figures import (
     CacheGrid,
+    Clocked,
     Figure,
     attention_film,
     attention_map,
     blank_painter,
     cache_rounds,
     choices,
+    clock_plane,
     drawing,
     effect_map,
     house_style,
@@ -57,6 +59,25 @@ def film() -> Figure:
     frames = [(step * torch.log(sharp(2))).softmax(-1) for step in (0.2, 0.5, 1.0)]
     said = [f"at {step} it says {step + 1}" for step in (0, 20, 40)]
     return attention_film(frames, [0, 20, 40], TOKENS, said, heads=["0.0", "0.1"], head=1, caption="**Notice**")
+
+
+def planes() -> Figure:
+    """Two prompts counted in three ways: a tower over the mask, a diagonal, and a heap."""
+
+    def clocked(mark: int, position: list[int], block: list[int]) -> Clocked:
+        tokens = ["a", "b", "[M]", "<sop>", "c"] if mark == 2 else ["[M]", "a", "b", "<sop>", "c"]
+        return Clocked(tokens, torch.tensor([position, block] if block else [position]), context=3, mark=mark)
+
+    return clock_plane(
+        {
+            "tower": [clocked(i, [0, 1, 2, i, i], [0, 0, 0, 1, 2]) for i in (0, 2)],
+            "diagonal": [clocked(i, [0, 1, 2, 3, 4], [0, 0, 0, 1, 2]) for i in (0, 2)],
+            "heap": [clocked(i, [0, 1, 2, i, i], []) for i in (0, 2)],
+        },
+        chosen="tower",
+        at=1,
+        caption="**Notice** `<sop>`.",
+    )
 
 
 def caches() -> Figure:
@@ -123,6 +144,7 @@ def figures() -> dict[str, Figure]:
             unit=0.01,
         ),
         "cache": caches(),
+        "planes": planes(),
         "trees": module_trees(
             {name: module_tree(ModelConfig.preset(name)) for name in ("tiny-chatglm", "tiny-chatglm2")},
             legend="Model",

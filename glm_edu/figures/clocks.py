@@ -1,0 +1,119 @@
+"""Clock plane: two clocks are two coordinates. A text lies along the first; an answer rises over its mask token."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jaxtyping import Int
+from torch import Tensor
+
+from glm_edu.errors import InputError
+from glm_edu.figures.figure import Figure, check_rank, check_tokens, fill
+from glm_edu.figures.grid import NARROW, grid, token_row
+from glm_edu.figures.markup import esc, token_label
+from glm_edu.figures.palette import WORDS
+from glm_edu.figures.panels import check_choice
+
+CLOCKS = ("position", "block")
+
+
+@dataclass(frozen=True)
+class Clocked:
+    """Tokens with their clocks (``c`` is 1 or 2). The answer begins at ``context`` and fills the token at ``mark``."""
+
+    tokens: Sequence[str]
+    position_ids: Int[Tensor, "c s"]
+    context: int
+    mark: int
+
+
+def clock_plane(
+    ways: Mapping[str, Sequence[Clocked]], *, chosen: str, at: int = 0, caption: str = "", title: str = ""
+) -> Figure:
+    """Each token at its place: position to the right, block upwards; and under it the same as two rows of ids.
+
+    The live controls choose a way to count, and which of its sequences is shown (``at`` of them at first): the number
+    of tokens before the mask token. With one clock all tokens lie in row 0. Two tokens at one place are counted.
+
+    Raises:
+        InputError: ids that do not fit their tokens, more than two clocks, or ways of different length.
+    """
+    check_choice("ways", ways, chosen)
+    lengths = {len(sequences) for sequences in ways.values()}
+    if len(lengths) > 1 or not 0 <= at < min(lengths):
+        raise InputError(
+            f"The ways have {sorted(lengths)} sequences and at is {at}: give equally many, and one of them."
+        )
+    frames = {name: [_frame(sequence) for sequence in sequences] for name, sequences in ways.items()}
+    every = [frame for sequences in frames.values() for frame in sequences]
+    data = {
+        "ways": frames, "chosen": chosen, "at": at,
+        "columns": 1 + max(max(frame["positions"][0]) for frame in every),
+        "rows": 1 + max(max(frame["positions"][1]) for frame in every),
+        "longest": max(len(frame["tokens"]) for frame in every),
+    }  # fmt: skip
+    shown = frames[chosen][at]
+    return Figure("clock_plane", data, _alt(shown, chosen), _plane(data, shown) + _ids(data, shown), caption, title)
+
+
+def _frame(sequence: Clocked) -> dict[str, Any]:
+    ids = sequence.position_ids
+    check_rank("position_ids", ids, "c s", "Of a recorded tensor, draw one example: position_ids[0].")
+    labels = [token_label(token) for token in sequence.tokens]
+    check_tokens("tokens", labels, ids.shape[1], "position")
+    if not 1 <= len(ids) <= 2:
+        raise InputError(f"position_ids has {len(ids)} rows; there are one or two clocks: [1 s] or [2 s].")
+    clocks = ids.tolist() if len(ids) == 2 else [ids[0].tolist(), [0] * len(labels)]
+    names = [
+        "mark" if i == sequence.mark else "answer" if i >= sequence.context else "context" for i in range(len(labels))
+    ]
+    return {"tokens": labels, "positions": clocks, "parts": names}
+
+
+def _plane(data: dict[str, Any], frame: dict[str, Any]) -> str:
+    """The highest block on top, as on a drawing with two axes."""
+    places = defaultdict(list)
+    for i, place in enumerate(zip(*frame["positions"], strict=True)):
+        places[place].append(i)
+    rows = (
+        token_row(str(block), "".join(_cell(frame, places[column, block]) for column in range(data["columns"])))
+        for block in reversed(range(data["rows"]))
+    )
+    words = WORDS["clock_plane"]
+    ground = "".join(f'<th scope="col">{column}</th>' for column in range(data["columns"]))
+    ground = f'<tr class="position"><th scope="row">{esc(words["position"])}</th>{ground}</tr>'
+    top = f'<tr><th scope="col">{esc(words["block"])}</th></tr>'
+    return grid("glm-plane", data["columns"], (), top, "".join(rows) + ground)
+
+
+def _cell(frame: dict[str, Any], here: list[int]) -> str:
+    if not here:
+        return "<td></td>"
+    text = frame["tokens"][here[0]] if len(here) == 1 else f"{len(here)}×"
+    return f"<td class={frame['parts'][here[-1]]}>{_span(text)}</td>"
+
+
+def _span(text: str) -> str:
+    return f"<span{' class=up' if len(text) > NARROW else ''}>{esc(text)}</span>"
+
+
+def _ids(data: dict[str, Any], frame: dict[str, Any]) -> str:
+    """The same numbers as the rows that the model is given, a token a column; columns that are not needed are empty."""
+    spare = data["longest"] - len(frame["tokens"])
+    heads = "".join(
+        f'<th scope="col" class={part}>{_span(token)}</th>'
+        for token, part in zip(frame["tokens"], frame["parts"], strict=True)
+    )
+    rows = (
+        token_row(WORDS["clock_plane"][name], "".join(f"<td>{i}</td>" for i in clock) + "<td></td>" * spare, name=name)
+        for name, clock in zip(CLOCKS, frame["positions"], strict=True)
+    )
+    return grid("glm-ids", data["longest"], (), f"<tr><td></td>{heads}{'<td></td>' * spare}</tr>", "".join(rows))
+
+
+def _alt(frame: dict[str, Any], name: str) -> str:
+    positions, blocks = (" ".join(map(str, clock)) for clock in frame["positions"])
+    return fill("clock_plane", "read", way=name, tokens=" ".join(frame["tokens"]), positions=positions, blocks=blocks)
