@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from glm_edu import loss
+from glm_edu.checkpoints import name_maps
 from glm_edu.config import FAMILIES, ModelConfig
 from glm_edu.errors import InputError
 from glm_edu.loss import IGNORED_LABEL, next_token_loss
@@ -95,6 +96,12 @@ def _option(layout: str, **options: object) -> Patches:
     return lambda: [patch.dict(FAMILIES[layout], options)]
 
 
+def _rows_of(official: str, *parts: str) -> Patches:
+    """The rows of a fused feed-forward matrix of ChatGLM2-6B read as those of ``parts``, in this order."""
+    names = tuple(f"blocks.{{i}}.feedforward.{part}" for part in parts)
+    return lambda: [patch.dict(name_maps.TABLES["chatglm2"], {official: names})]
+
+
 def _glm_positions(change: Callable[[Tensor, Tensor], Tensor]) -> Patches:
     """``change(ids, positions)`` spoils the position ids [b 2 s] of a prompt."""
 
@@ -133,6 +140,10 @@ def _positions_keep_counting(ids: Tensor, position_ids: Tensor) -> Tensor:
 
 def _block_from_zero(ids: Tensor, position_ids: Tensor) -> Tensor:
     return torch.stack([position_ids[:, 0], (position_ids[:, 1] - 1).clamp(min=0)], dim=1)
+
+
+def _positions_from_one(ids: Tensor, position_ids: Tensor) -> Tensor:
+    return position_ids + torch.tensor([1, 0])[:, None]
 
 
 def _behind_the_prefix(ids: Tensor, position_ids: Tensor) -> Tensor:
@@ -255,6 +266,7 @@ def _sign_lost(packed: Tensor) -> Tensor:
 _prefix_forward = prefix.PrefixEncoder.forward
 _swapped_prefix = _swap(prefix.PrefixEncoder, "forward", _key_and_value_swapped)
 _wrong_gate = _swap(feedforward.FeedForward, "forward", _gate_the_wrong_half)
+_FUSED = "transformer.encoder.layers.{i}.mlp.dense_h_to_4h"  # its rows are read gate first
 _no_ratio = _swap(ModelConfig, "rope_ratio", property(lambda c: 1.0, lambda c, v: None))
 _own_alpha = _swap(ModelConfig, "alpha", property(lambda c: math.sqrt(2 * c.num_layers)))
 _V1, _V2, _PIECES = "chatglm1_gmask", "chatglm2_prefill", "components"
@@ -272,6 +284,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("pad rows see nothing", _PIECES, "mask.nopast", _swap(transformer, "hide_padding", _pad_rows_stay_hidden)),
     Mistake("positions keep counting after bos", _V1, "position_ids", _glm_positions(_positions_keep_counting)),
     Mistake("block positions start at 0 on bos", _V1, "position_ids", _glm_positions(_block_from_zero)),
+    Mistake("positions from 1, as in the paper", _V1, "position_ids", _glm_positions(_positions_from_one)),
     Mistake("the prefix takes positions", "chatglm1_ptuning_embed", "position_ids",
             _glm_positions(_behind_the_prefix)),
     Mistake("[MASK] before [gMASK]", "chatglm1_mask", "position_ids",
@@ -317,6 +330,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("erf for tanh, alone", _PIECES, "gelu",
             lambda: [patch.dict(activations.ACTIVATIONS, gelu_tanh=activations.gelu_exact)]),
     Mistake("activation on up instead of gate", _V2, _FEEDFORWARD, _wrong_gate),
+    Mistake("gate and up rows swapped at loading", _V2, _FEEDFORWARD, _rows_of(_FUSED, "up", "gate")),
     # the top
     Mistake("final norm skipped", _V1, "final_norm", _build(_skip_final_norm)),
     Mistake("head tied to the embedding", _V1, "logits", _build(_tie_head)),
