@@ -9,6 +9,7 @@ from glm_edu.widgets.rotary import explore_rotary
 from glm_edu.widgets.scores import explore_scores
 from glm_edu.widgets.tokens import explore_chat
 from glm_edu.widgets.tree import explore_tree
+from glm_edu.widgets.units import explore_units
 
 __all__ = [
     "Explorer",
@@ -20,4 +21,5 @@ __all__ = [
     "explore_rotary",
     "explore_scores",
     "explore_tree",
+    "explore_units",
 ]
