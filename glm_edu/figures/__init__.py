@@ -18,9 +18,10 @@ from glm_edu.figures.rotary import pairs_of, rotary_clocks
 from glm_edu.figures.rules import RULES, rule_mask, rule_positions
 from glm_edu.figures.shapes import shape_flow
 from glm_edu.figures.split import split_map
+from glm_edu.figures.stages import attention_stages, score_stages
+from glm_edu.figures.switchboard import TrainedMap, switchboard
 from glm_edu.figures.tokens import token_strip
 from glm_edu.figures.tree import module_trees
-from glm_edu.figures.stages import attention_stages, score_stages
 
 __all__ = [
     "ASSETS",
@@ -28,6 +29,7 @@ __all__ = [
     "CacheGrid",
     "Clocked",
     "Figure",
+    "TrainedMap",
     "attention_film",
     "attention_map",
     "attention_stages",
@@ -53,5 +55,6 @@ __all__ = [
     "shape_flow",
     "split_map",
     "stream_norms",
+    "switchboard",
     "token_strip",
 ]

@@ -423,6 +423,55 @@
     view.picture.removeAttribute("tabindex");
   }
 
+  /* A radio in each cell of the table of switches, and the lines below say what the chosen ones make. */
+  function switchboard(figure, data, words) {
+    const state = Object.fromEntries(data.switches.map((name) => [name, data.start]));
+    const names = Object.keys(data.models);
+    const all = choice(words.all, Object.entries(data.models), data.start, (model) => {
+      data.switches.forEach((name) => { state[name] = model; });
+      change();
+    });
+    const view = frame(figure, [all], "");
+    view.picture.removeAttribute("tabindex");
+    const rows = [...view.picture.querySelector(".glm-switches").tBodies[0].rows];
+    const inputs = rows.map((row, i) => [...row.cells].slice(1).map((cell, k) => {
+      const input = make("input", { type: "radio", name: `glm-choice-${choices}-${i}`, value: names[k] });
+      input.addEventListener("change", () => { state[data.switches[i]] = names[k]; change(); });
+      const label = make("label", {}, input, cell.firstChild);
+      cell.append(label);
+      return input;
+    }));
+    choices += 1;
+
+    function change() {
+      inputs.forEach((row, i) => row.forEach((input) => {
+        input.checked = input.value === state[data.switches[i]];
+        input.closest("td").classList.toggle("now", input.checked);
+      }));
+      const set = new Set(data.switches.map((name) => state[name]));
+      const inside = new Set(data.switches.slice(1).map((name) => state[name]));
+      const [one] = inside;
+      const labels = { model: data.models[one], size: data.models[state.size] };
+      all.set(set.size === 1 ? one : null);
+      const [parameters, bytes] = data.sums[data.counted.map((name) => state[name]).join(" ")];
+      const changed = data.switches.flatMap((name) => {
+        const [before, now] = [data.fields[name][data.start], data.fields[name][state[name]]];
+        return now.filter((line) => !before.includes(line));
+      });
+      const lines = {
+        who: set.size === 1 ? labels.model : inside.size === 1 ? fill(words.sized, labels) : words.mixed,
+        parameters: parameters.toLocaleString("en-US"),
+        cache: fill(words.bytes, { n: bytes.toLocaleString("en-US"), kib: bytes / 1024 }),
+        shapes: data.shapes.map((row) => `${row.tensor} [${row.of[state[row.switch]]}]`).join(" · "),
+        changed: changed.join(" · ") || words.nothing,
+      };
+      Object.entries(lines).forEach(([name, text]) => { view.picture.querySelector(`[data-sum=${name}]`).textContent = text; });
+      const map = inside.size === 1 && data.maps.includes(one) ? one : "none";
+      view.picture.querySelectorAll("[data-map]").forEach((part) => { part.hidden = part.dataset.map !== map; });
+    }
+    change();
+  }
+
   /* Each token at its place, and the same as rows of ids, for the way to count and the sequence that are chosen. */
   function clockPlane(figure, data, words) {
     const state = { way: data.chosen, at: data.at };
@@ -574,6 +623,7 @@
     cells: cellTables,
     cache_rounds: cacheRounds,
     clock_plane: clockPlane,
+    switchboard,
     rotary_clocks: rotaryClocks,
     plotly,
     token_strip: still,
