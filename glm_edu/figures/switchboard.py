@@ -17,8 +17,10 @@ from glm_edu.figures.markup import esc, token_label
 from glm_edu.figures.palette import FAMILIES, WORDS
 from glm_edu.switchboard import SIZE, assemble, fields_of, shapes
 
-ROWS = {SIZE: "size", "norm": "norm", "residual": "residual", "position": "rotary", "mask": "mask",
-        "feed-forward": "feed-forward", "groups": "heads / kv groups"}  # switch: its words in ModelConfig.describe  # fmt: skip
+ROWS = {  # switch: its words in ModelConfig.describe
+    SIZE: "size", "norm": "norm", "residual": "residual", "position": "rotary", "mask": "mask",
+    "feed-forward": "feed-forward", "groups": "heads / kv groups",
+}  # fmt: skip
 COUNTED = (SIZE, "norm", "feed-forward", "groups")  # the switches that change parameters or the cache
 
 
@@ -49,7 +51,8 @@ def switchboard(
         check_tokens(f"maps[{name!r}].tokens", one.tokens, one.probs.shape[0], "query")
     first = next(iter(models))
     data = {
-        "start": first, "switches": [*ROWS], "counted": [*COUNTED], "models": {name: FAMILIES[name].label for name in models},
+        "start": first, "switches": [*ROWS], "counted": [*COUNTED],
+        "models": {name: FAMILIES[name].label for name in models},
         "fields": {switch: {name: _lines(model, switch) for name, model in models.items()} for switch in ROWS},
         "sums": _sums(models), "shapes": _shapes(models), "maps": [*maps],
     }  # fmt: skip

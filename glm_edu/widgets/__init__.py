@@ -7,6 +7,7 @@ from glm_edu.widgets.mask import explore_mask
 from glm_edu.widgets.residual import explore_residual
 from glm_edu.widgets.rotary import explore_rotary
 from glm_edu.widgets.scores import explore_scores
+from glm_edu.widgets.switchboard import explore_switchboard
 from glm_edu.widgets.tokens import explore_chat
 from glm_edu.widgets.tree import explore_tree
 from glm_edu.widgets.units import explore_units
@@ -20,6 +21,7 @@ __all__ = [
     "explore_residual",
     "explore_rotary",
     "explore_scores",
+    "explore_switchboard",
     "explore_tree",
     "explore_units",
 ]
