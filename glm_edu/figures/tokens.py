@@ -20,6 +20,7 @@ from glm_edu.figures.svg import digest
 
 KINDS = ("marks", "header", "user", "assistant", "text", "pad", "wrong")
 BYTE, BLANKS = re.compile(r"<0x([0-9A-F]{2})>"), re.compile(r"<\|blank_(\d+)\|>")
+NO_MARKUP = str.maketrans({"*": "∗", "`": "ˋ"})  # an alt text is stripped of ** and `
 SHOWN = {"<n>": "⏎", "<0x0A>": "⏎", "<|tab|>": "⇥", "<0x09>": "⇥"}
 
 
@@ -113,7 +114,7 @@ def _alt(strips: Mapping[str, Strip]) -> str:
     for name, strip in strips.items():
         parts = "; ".join(f"{part.name}: {' '.join(token.label for token in part.tokens)}" for part in strip)
         told.append(fill("token_strip", "alt", name=name, n=sum(len(p.tokens) for p in strip), parts=parts))
-    return " ".join(told)
+    return " ".join(told).translate(NO_MARKUP)
 
 
 def words(name: str) -> str:
