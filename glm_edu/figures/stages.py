@@ -87,7 +87,8 @@ def _number(value: float, most: float) -> str:
     """As many decimals as the row needs; thousands as k, so that a column stays narrow."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "∞" if value > 0 else "−∞"
-    places = 2 if most < 10 else 1 if most < 100 else 0
+    size = max(abs(value), most)
+    places = 2 if size < 10 else 1 if size < 100 else 0
     text = f"{value / 1000:.0f}k" if abs(value) >= 9999.5 else f"{value:.{places}f}"
     return text.replace("-", "−") if float(text.removesuffix("k")) else text.removeprefix("-")
 

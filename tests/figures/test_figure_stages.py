@@ -59,6 +59,8 @@ def test_cells_hold_rounded_numbers_and_shades_of_their_row():
     assert table["weight"][0] == [1, -0.33, 1, 0.17]  # the hidden one is larger than any visible one
     assert table["weight"][1] == [1, -0.33, -1, 0.17]
     assert table["text"][3][2] == "0.00"
+    half = figure(one=stages(dtype=torch.bfloat16)).data["tables"]["one"]["text"]
+    assert half[1][2] == "−9984"  # what bfloat16 makes of -10000, in no more letters than a column has
     assert "softmax: 0.70, 0.10, 0.00, 0.20" in figure().alt
 
 
