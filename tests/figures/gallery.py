@@ -13,6 +13,7 @@ from glm_edu.figures import (
     CacheGrid,
     Clocked,
     Figure,
+    TrainedMap,
     attention_film,
     attention_map,
     blank_painter,
@@ -29,6 +30,7 @@ from glm_edu.figures import (
     residual_norms,
     shape_flow,
     stream_norms,
+    switchboard,
 )
 from glm_edu.source_map import module_tree
 
@@ -92,6 +94,13 @@ def caches() -> Figure:
     return cache_rounds(grids, legend="Round", chosen="2", caption="**Notice** block 0.")
 
 
+def switches() -> Figure:
+    """Three tiny models; the first two have a map."""
+    models = {"v1": "tiny-chatglm", "v2": "tiny-chatglm2", "llama": "tiny-llama"}
+    maps = {name: TrainedMap(sharp()[0], TOKENS, f"a map of {name}") for name in ("v1", "v2")}
+    return switchboard({name: ModelConfig.preset(preset) for name, preset in models.items()}, maps, caption="**Notice**")
+
+
 def lenses() -> dict[str, torch.Tensor]:
     """Two readings of three depths at three places: in every row of the first the strongest moves on by one."""
     strong = torch.eye(LENGTH)[:3] * 9  # s v
@@ -145,6 +154,7 @@ def figures() -> dict[str, Figure]:
         ),
         "cache": caches(),
         "planes": planes(),
+        "switches": switches(),
         "trees": module_trees(
             {name: module_tree(ModelConfig.preset(name)) for name in ("tiny-chatglm", "tiny-chatglm2")},
             legend="Model",

@@ -1,11 +1,15 @@
 """live.js in a real browser, from disk: figures come alive, controls repaint by the same rules as Python."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from gallery import CONTEXT, HOSTILE, LENGTH, TOKENS, sharp
 from live_page import DESK, PHONE, Visit, in_browser_thread, read_to_the_end, visiting, write_page
 
+from glm_edu import ModelConfig
+from glm_edu.cost import cache_bytes
 from glm_edu.figures import RULES, attention_map, mask_painter, residual_norms, rule_mask, rule_positions
 from glm_edu.figures.rules import slide
 
@@ -363,3 +367,27 @@ def test_a_cache_cell_tells_its_fate_in_each_grid_of_the_round_that_is_shown(vis
     grids.nth(0).locator("td[tabindex='0']").focus()
     visit.page.keyboard.press("ArrowDown")
     assert read(visit, "cache") == "block 0, 白: was not cached"
+
+
+@in_browser_thread
+def test_a_switch_makes_another_model_and_says_what_changes(visit):
+    figure = visit.figure("switches")
+    said = {name: figure.locator(f"[data-sum={name}]") for name in ("who", "parameters", "cache", "shapes", "changed")}
+    static = {name: figure.evaluate("(f, n) => f.querySelector(`[data-sum=${n}]`).textContent", name) for name in said}
+    assert static["who"] == "ChatGLM-6B" and static["changed"] == "none: the config as published"
+
+    figure.get_by_role("radio", name="4 / 2", exact=False).check()  # groups of the second model
+    mixed = replace(ModelConfig.preset("tiny-chatglm"), num_kv_groups=2, attention_output_bias=False)
+    assert said["who"].inner_text() == "a mixture that nobody published"
+    assert said["parameters"].inner_text() == f"{mixed.parameter_count:,}"
+    assert said["cache"].inner_text().startswith(f"{cache_bytes(mixed, 1):,} bytes")
+    assert said["changed"].inner_text() == "num_kv_groups=2 · attention_output_bias=False"
+    assert "key, value [b 2 s 16]" in said["shapes"].inner_text()
+    assert figure.get_by_text("No model of this mixture was trained").is_visible()
+
+    figure.get_by_role("radio", name="ChatGLM2-6B").check()  # all of them
+    second = ModelConfig.preset("tiny-chatglm2")
+    assert said["parameters"].inner_text() == f"{second.parameter_count:,}"
+    assert figure.get_by_text("a map of v2").is_visible() and not figure.get_by_text("a map of v1").is_visible()
+    figure.get_by_role("radio", name="ChatGLM-6B", exact=True).check()
+    assert {name: line.inner_text() for name, line in said.items()} == static
