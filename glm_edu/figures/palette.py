@@ -220,6 +220,8 @@ WORDS = {
         "block": "block",
         "way": "Ids",
         "place": "Tokens before the mask",
+        "stands": "Position of the answer",
+        "writes": "Tang GLM writes {text} ({gloss}).",
         "still": "The whole answer stands at position {p}, the place of {mark}.",
         "moves": "The answer stands at positions {places}; {mark} stands at {p}.",
         "heap": "All {n} tokens of the answer stand at one place.",

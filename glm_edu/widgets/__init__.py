@@ -2,6 +2,7 @@
 
 from glm_edu.widgets.attention import explore_attention
 from glm_edu.widgets.blanks import explore_blank
+from glm_edu.widgets.clocks import explore_clocks
 from glm_edu.widgets.explorer import Explorer
 from glm_edu.widgets.mask import explore_mask
 from glm_edu.widgets.residual import explore_residual
@@ -17,6 +18,7 @@ __all__ = [
     "explore_attention",
     "explore_blank",
     "explore_chat",
+    "explore_clocks",
     "explore_mask",
     "explore_residual",
     "explore_rotary",
