@@ -29,9 +29,11 @@ from glm_edu.figures import (
     position_table,
     residual_norms,
     shape_flow,
+    side_by_side,
     stream_norms,
     switchboard,
 )
+from glm_edu.figures.cells import Cell, Table
 from glm_edu.source_map import module_tree
 
 TOKENS = [*"白日依山尽，", "[M]", "sop", *"黄河入海流"]
@@ -98,7 +100,9 @@ def switches() -> Figure:
     """Three tiny models; the first two have a map."""
     models = {"v1": "tiny-chatglm", "v2": "tiny-chatglm2", "llama": "tiny-llama"}
     maps = {name: TrainedMap(sharp()[0], TOKENS, f"a map of {name}") for name in ("v1", "v2")}
-    return switchboard({name: ModelConfig.preset(preset) for name, preset in models.items()}, maps, caption="**Notice**")
+    return switchboard(
+        {name: ModelConfig.preset(preset) for name, preset in models.items()}, maps, caption="**Notice**"
+    )
 
 
 def lenses() -> dict[str, torch.Tensor]:
@@ -155,6 +159,17 @@ def figures() -> dict[str, Figure]:
         "cache": caches(),
         "planes": planes(),
         "switches": switches(),
+        "beside": side_by_side(
+            {
+                name: Table(
+                    ["input", "output"], ["first", "second"], [[Cell(name, 0.5, "told", "x_1"), Cell("2", 0, "")]] * 2
+                )
+                for name in ("one", "two")
+            },
+            legend="Reading",
+            chosen="two",
+            alt="Two rows of two columns, once with a word and once with another.",
+        ),
         "trees": module_trees(
             {name: module_tree(ModelConfig.preset(name)) for name in ("tiny-chatglm", "tiny-chatglm2")},
             legend="Model",
