@@ -18,7 +18,7 @@ Parts = Float[Tensor, "ranks part h"]
 
 # ---- 1. predict: how wide may it be with a gate? ----
 
-PLAIN = 4 * 4096  # ChatGLM-6B: two matrices of h rows or columns, 4h wide
+PLAIN = 4 * 5120  # LLaMA-13B's h; without a gate there are two matrices, 4h wide
 WIDTH = 2 * PLAIN // 3
 
 WIDTHS = {
@@ -41,7 +41,7 @@ WIDTHS = {
 
 
 def check_width(width: object, rows: object) -> Verdict:
-    """Exercise 1: the largest gated width with no more weights than a plain 4h, h = 4096; the rows of gate and up."""
+    """Exercise 1: the largest gated width with no more weights than a plain 4h, h = 5120; the rows of gate and up."""
     for answer, (name, (right, slips)) in zip((width, rows), WIDTHS.items(), strict=True):
         verdict = judge_number(answer, right, slips)
         if not verdict.ok:

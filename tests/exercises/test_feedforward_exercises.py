@@ -43,9 +43,9 @@ def test_solutions_pass() -> None:
 
 
 def test_the_right_width_is_the_largest_that_costs_no_more() -> None:
-    plain = ModelConfig.preset("chatglm-6b")
-    weights = 2 * plain.hidden_size * plain.feedforward_size
-    assert 3 * plain.hidden_size * RIGHT[0] <= weights < 3 * plain.hidden_size * (RIGHT[0] + 1)
+    h = 5120
+    assert 3 * h * RIGHT[0] <= 2 * h * 4 * h < 3 * h * (RIGHT[0] + 1)
+    assert RIGHT[1] == 2 * RIGHT[0]
 
 
 def test_the_right_feed_forward_is_that_of_the_network() -> None:
