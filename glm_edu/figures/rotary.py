@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor
 
 from glm_edu.errors import InputError
@@ -56,7 +56,7 @@ def rotary_clocks(
     return Figure("rotary_clocks", data, _alt(data), _dials(data) + _said(data) + _curve(data), caption, title)
 
 
-def pairs_of(x: Float[Tensor, "*b r"], pairing: str) -> Float[Tensor, "*b r/2 2"]:
+def pairs_of(x: Num[Tensor, "*b r"], pairing: str) -> Num[Tensor, "*b r/2 2"]:
     """The elements of a head that turn together, side by side: i and i + r/2 ("half"), or 2i and 2i + 1 ("pairs").
 
     Raises:

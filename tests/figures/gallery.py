@@ -28,12 +28,15 @@ from glm_edu.figures import (
     module_trees,
     position_table,
     residual_norms,
+    rotary_clocks,
     shape_flow,
     side_by_side,
     stream_norms,
     switchboard,
+    token_strip,
 )
 from glm_edu.figures.cells import Cell, Table
+from glm_edu.figures.tokens import Part, Token
 from glm_edu.source_map import module_tree
 
 TOKENS = [*"白日依山尽，", "[M]", "sop", *"黄河入海流"]
@@ -157,18 +160,14 @@ def figures() -> dict[str, Figure]:
             unit=0.01,
         ),
         "cache": caches(),
+        "clocks": clocks(),
         "planes": planes(),
         "switches": switches(),
         "beside": side_by_side(
-            {
-                name: Table(
-                    ["input", "output"], ["first", "second"], [[Cell(name, 0.5, "told", "x_1"), Cell("2", 0, "")]] * 2
-                )
-                for name in ("one", "two")
-            },
+            {name: Table(["in"], ["one", "two"], [[Cell(name, 0.5, "told", "x"), Cell("2", 0, "")]]) for name in "ab"},
             legend="Reading",
-            chosen="two",
-            alt="Two rows of two columns, once with a word and once with another.",
+            chosen="b",
+            alt="A row of two columns, once with a and once with b.",
         ),
         "trees": module_trees(
             {name: module_tree(ModelConfig.preset(name)) for name in ("tiny-chatglm", "tiny-chatglm2")},
@@ -176,6 +175,7 @@ def figures() -> dict[str, Figure]:
             chosen="tiny-chatglm2",
             caption="**Notice** the head.",
         ),
+        "strip": token_strip(strips(), legend="Model", chosen="b", then="the answer", caption="**Notice** `sop`."),
         "drawing": drawing(
             plot(size=(8, 2)), alt="Two curves: the first grows, the second has a gap.", caption="**Look**"
         ),
@@ -186,6 +186,21 @@ def figures() -> dict[str, Figure]:
             alt="Curves for three powers: the larger the power, the lower the first curve.",
         ),
     }
+
+
+def clocks() -> Figure:
+    """Four pairs that turn, and a rest that does not."""
+    torch.manual_seed(3)
+    query, key = torch.randn(2, 4, 2)
+    turns = torch.tensor([1.0, 0.1, 0.01, 0.001])
+    return rotary_clocks(query, key, turns, rest=-0.5, distance=2, shifts=60, farthest=12, caption="**Move** both.")
+
+
+def strips() -> dict[str, list[Part]]:
+    """Two rows: one ends with special ids, the other begins with them."""
+    said = Part("user", "user", [Token(5, "▁"), Token(74874, "你好")])
+    marks = Part("special", "marks", [Token(130001, "[gMASK]", True), Token(130004, "<sop>", True)])
+    return {"a": [said, marks], "b": [marks, Part("header", "header", [Token(13, "<0x0A>")]), said]}
 
 
 def padded() -> tuple[torch.Tensor, list[str], torch.Tensor]:
