@@ -56,12 +56,12 @@ CHATS: tuple[tuple[list[tuple[str, str]], str], ...] = (
 
 
 def prompt_text(history: History, query: str) -> str:
-    """The text that ChatGLM-6B's chat encodes: the package's own, with an ``encode`` that leaves it a text."""
+    """The text that ChatGLM-6B's chat encodes: the package's own, with characters for pieces."""
     said = [(("user", asked), ("assistant", answer)) for asked, answer in history]
     turns = [*(turn for pair in said for turn in pair), ("user", query)]
     messages = [{"role": role, "content": content} for role, content in turns]
-    written = SimpleNamespace(encode=lambda text: text)
-    return cast(str, ChatGLMTokenizer.encode_chat(cast(ChatGLMTokenizer, written), messages))
+    characters = SimpleNamespace(encode=lambda text: [ord(character) for character in text])
+    return "".join(map(chr, ChatGLMTokenizer.encode_chat(cast(ChatGLMTokenizer, characters), messages)))
 
 
 def _rounds(

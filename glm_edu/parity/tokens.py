@@ -91,16 +91,16 @@ Row = tuple[str, str, list[bool]]
 
 def _first() -> list[Row]:
     rules, real, ours = recorded(RULES), recorded(REAL), stand_in()
-    model = "chatglm-6b"
+    model, said = "chatglm-6b", rules["chat_prompt"]
     made = made_tokenizer(model)
     padded = ours.pad([ours.encode(text) for text in PADDED]).input_ids.tolist()
     batch = rules["padding"]["longest"]["input_ids"]
     return [
-        (model, "texts over the stand-in", [ours.encode(c["text"]) == c["encode"] for c in rules["strings"]]),
-        (model, "texts at real ids", [made.encode(v["text"]) == v["ids_with_special"] for v in real["vectors"]]),
-        (model, "chats", [ours.encode_chat(_messages(c)) == ours.encode(c["prompt"]) for c in rules["chat_prompt"]]),
-        (model, "answers cleaned", [ours.clean(c["text"]) == c["out"] for c in rules["process_response"]]),
-        (model, "padded rows", [row == official for row, official in zip(padded, batch, strict=True)]),
+        (model, "texts, rules", [ours.encode(c["text"]) == c["encode"] for c in rules["strings"]]),
+        (model, "texts, real ids", [made.encode(v["text"]) == v["ids_with_special"] for v in real["vectors"]]),
+        (model, "chats, rules", [ours.encode_chat(_messages(c)) == ours.encode(c["prompt"]) for c in said]),
+        (model, "answers cleaned, rules", [ours.clean(c["text"]) == c["out"] for c in rules["process_response"]]),
+        (model, "padded rows, rules", [row == official for row, official in zip(padded, batch, strict=True)]),
     ]
 
 
@@ -111,14 +111,15 @@ def _later() -> list[Row]:
     facts = recorded(LATER)
     second, third = made_tokenizer("chatglm2-6b"), made_tokenizer("chatglm3-6b")
     assert isinstance(second, ChatGLM2Tokenizer) and isinstance(third, ChatGLM3Tokenizer)
-    rounds, roles = facts["v2_prompts"], facts["v3_chat"].values()
+    rounds = [(_messages(c), c["encoded"]["input_ids"][0]) for c in facts["v2_prompts"]]
+    roles = [(_roles(c), c["encoded"]["input_ids"][0]) for c in facts["v3_chat"].values()]
     one = facts["v3_single_message"].items()
     return [
-        ("chatglm2-6b", "texts", [second.encode(c["text"]) == c["v2"]["ids"] for c in facts["cases"]]),
-        ("chatglm2-6b", "chats", [[second.encode_chat(_messages(c))] == c["encoded"]["input_ids"] for c in rounds]),
-        ("chatglm3-6b", "texts", [third.encode(c["text"]) == c["v3"]["ids"] for c in facts["cases"]]),
-        ("chatglm3-6b", "messages", [third.encode_message(role, "你好") == ids for role, ids in one]),
-        ("chatglm3-6b", "chats", [[third.encode_chat(_roles(c))] == c["encoded"]["input_ids"] for c in roles]),
+        ("chatglm2-6b", "texts, real ids", [second.encode(c["text"]) == c["v2"]["ids"] for c in facts["cases"]]),
+        ("chatglm2-6b", "chats, real ids", [second.encode_chat(chat) == ids for chat, ids in rounds]),
+        ("chatglm3-6b", "texts, real ids", [third.encode(c["text"]) == c["v3"]["ids"] for c in facts["cases"]]),
+        ("chatglm3-6b", "messages, real ids", [third.encode_message(role, "你好") == ids for role, ids in one]),
+        ("chatglm3-6b", "chats, real ids", [third.encode_chat(chat) == ids for chat, ids in roles]),
     ]
 
 
