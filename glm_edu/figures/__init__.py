@@ -1,6 +1,7 @@
 """The pictures of the book: one function each, tensors in, a Figure out. The site's ``live.js`` adds the controls."""
 
 from glm_edu.figures.attention import attention_map
+from glm_edu.figures.beside import side_by_side
 from glm_edu.figures.blanks import blank_painter
 from glm_edu.figures.cache import CacheGrid, cache_rounds
 from glm_edu.figures.clocks import Clocked, clock_plane
@@ -53,6 +54,7 @@ __all__ = [
     "rule_positions",
     "score_stages",
     "shape_flow",
+    "side_by_side",
     "split_map",
     "stream_norms",
     "switchboard",

@@ -629,6 +629,7 @@
     token_strip: still,
     drawing: still,
     module_trees: still,
+    side_by_side: still,
     choices: still,
   };
   const mounted = new WeakSet();

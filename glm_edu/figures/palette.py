@@ -147,7 +147,7 @@ WORDS = {
         "alt_effects": "A table of {n} rows and {m} columns. The largest: {tops}.",
     },
     "score_stages": {
-        "product": "q·k ÷ c√d",
+        "product": "q·k/c√d",
         "hidden": "masked",
         "undone": "× c",
         "weights": "softmax",
@@ -255,13 +255,16 @@ WORDS = {
         "alt": "{n} heads in each of {layers} layers, and the groups of keys and values that they read. "
         "Cache a token by number of groups: {said}.",
     },
+    "side_by_side": {},
     "module_trees": {
         "official": "official",
         "ours": "here",
         "shape": "weight",
-        "parameters": "parameters, all layers",
-        "each": "each layer",
-        "share": "{share} of the model",
+        "parameters": "parameters of all layers, share",
+        "each": "0-{last}",
+        "copies": "{layers} × {name}",
+        "sum": "{layers} × {one}",
+        "little": "<0.1%",
         "label": "Module tree of {name}",
         "preset": "Model",
         "layers": "Layers",
@@ -269,7 +272,7 @@ WORDS = {
         "width": "Feed-forward",
         "shared": "one table for embedding and head",
         "said": "{name}, {n} parameters",
-        "alt": "Module trees, each line with its official name, ours, the shape of its weight and its parameters. {trees}.",
+        "alt": "Module trees, each line with its official name, ours, its weight and its parameters. {trees}.",
     },
     "token_strip": {
         "marks": "special",

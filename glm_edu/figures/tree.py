@@ -58,18 +58,24 @@ def _table(name: str, lines: Sequence[Line], most: int) -> str:
 
 
 def _row(line: Line, all_of_them: int, most: int) -> str:
-    name = f"<code>({esc(_name(line))})</code> " if line.name else ""
-    official = f'<th scope="row" style="--d:{line.depth}">{name}<span>{esc(line.kind)}</span></th>'
+    one = line.name == "{i}"
+    kind = fill("module_trees", "copies", layers=line.copies, name=line.kind) if one else line.kind
+    name = fill("module_trees", "each", last=line.copies - 1) if one else line.name
+    official = (f"<code>({esc(name)})</code> " if name else "") + f"<span>{esc(kind)}</span>"
     shape = " × ".join(str(size) for size in line.shape)
-    share = fill("module_trees", "share", share=f"{line.parameters / all_of_them:.1%}")
-    size = f"{line.parameters:,}<small>{esc(share)}</small>" if line.parameters else ""
+    size = f"{line.parameters:,}<small>{esc(_share(line, all_of_them))}</small>" if line.parameters else ""
     bar = f'style="--p:{100 * line.parameters / most:.2f}"'
     names = ' class="leaf"' if line.shape else ""
-    return f"<tr{names}>{official}<td>{_codes(line.ours)}</td><td>{shape}</td><td {bar}>{size}</td></tr>"
+    head = f'<th scope="row">{official}</th>'
+    return f"<tr{names} style=--d:{line.depth}>{head}<td>{_codes(line.ours)}</td><td>{shape}</td><td {bar}>{size}</td></tr>"
 
 
-def _name(line: Line) -> str:
-    return WORDS["module_trees"]["each"] if line.name == "{i}" else line.name
+def _share(line: Line, all_of_them: int) -> str:
+    """Of the whole model; what one layer holds, at the line of all layers."""
+    if line.name == "{i}":
+        return fill("module_trees", "sum", layers=line.copies, one=f"{line.parameters // line.copies:,}")
+    share = line.parameters / all_of_them
+    return f"{share:.1%}" if share >= 0.001 else WORDS["module_trees"]["little"]
 
 
 def _codes(names: Iterable[str]) -> str:

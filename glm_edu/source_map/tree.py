@@ -104,7 +104,7 @@ class Line:
 
     ``path``: the official name from the top, ``kind``: the official class. ``ours``: our modules, or the function that
     takes the module's place; nothing where there is no such level here. ``shape``: of the weight, nothing where there
-    is none. ``parameters``: of all copies, and of everything inside.
+    is none. ``parameters``: of all copies, and of everything inside. ``copies``: how often the line is there.
     """
 
     path: str
@@ -112,6 +112,7 @@ class Line:
     ours: tuple[str, ...]
     shape: tuple[int, ...]
     parameters: int
+    copies: int = 1
 
     @property
     def depth(self) -> int:
@@ -134,7 +135,7 @@ def module_tree(config: ModelConfig) -> list[Line]:
         ours = "" if path else "Transformer"
         ours = CONTAINERS.get(name, "") or FUNCTIONS.get(name, ours)
         line = leaves.get(path) or Line(path, kind, (ours,) if ours else (), (), inside)
-        lines.append(replace(line, kind=kind))
+        lines.append(replace(line, kind=kind, copies=config.num_layers if "{i}" in path else 1))
     return lines
 
 
