@@ -17,7 +17,7 @@ VISIBLE = torch.tensor([True, True, False, True])
 QUERY = torch.tensor([1.0, -1, 2, 0.5])
 KEY = torch.tensor([[1.0, 0, 1, 0], [0, 1, 0, 0], [2, 0, 2, 0], [0, 0, 0, 1]])
 VALUE = torch.tensor([[3.0, 4, 0, 0], [0, 1, 0, 0], [9, 9, 9, 9], [0, 0, 0, 2]])
-ROWS = ["q·k ÷ c√d", "masked", "× c", "softmax", "× value"]
+ROWS = ["q·k/c√d", "masked", "× c", "softmax", "× value"]
 
 
 def stages(times=1, **options):
