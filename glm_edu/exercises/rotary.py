@@ -1,4 +1,4 @@
-"""The exercises of chapter 6: count the clocks of a head, turn a head, mend a converter that reorders rows."""
+"""The exercises of chapter 6: count the speeds of a head, turn a head, mend a converter that reorders rows."""
 
 from __future__ import annotations
 
