@@ -88,8 +88,8 @@ PROMPTS = (
          _rounds(colon=":", last="答:")),
     Slip("nobody is asked to answer", "How does the text end, so that an answer comes next?", _rounds(last="")),
     Slip("answers run into the next round", "A round begins on a line of its own.", _rounds(after="")),
-    Slip("special tokens in the text", "Special tokens are ids that the tokenizer adds. Written out, they are "
-         "characters like others.", lambda history, query: prompt_text(history, query) + "[gMASK]<sop>"),
+    Slip("special tokens in the text", "The tokenizer adds their ids. Written out, [gMASK] is characters like others.",
+         lambda history, query: prompt_text(history, query) + "[gMASK]<sop>"),
     Slip("the history is left out", "What was said before belongs to the prompt.", lambda history, query: query),
 )  # fmt: skip
 
