@@ -56,7 +56,8 @@ def clock_plane(
         "longest": max(len(frame["tokens"]) for frame in every),
     }  # fmt: skip
     shown = frames[chosen][at]
-    return Figure("clock_plane", data, _alt(shown, chosen), _plane(data, shown) + _ids(data, shown), caption, title)
+    picture = f"<div>{_plane(data, shown)}{_ids(data, shown)}</div>"  # a table that stands alone is taken for a panel
+    return Figure("clock_plane", data, _alt(shown, chosen), picture, caption, title)
 
 
 def _frame(sequence: Clocked) -> dict[str, Any]:
