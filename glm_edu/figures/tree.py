@@ -66,8 +66,8 @@ def _row(line: Line, all_of_them: int, most: int) -> str:
     size = f"{line.parameters:,}<small>{esc(_share(line, all_of_them))}</small>" if line.parameters else ""
     bar = f'style="--p:{100 * line.parameters / most:.2f}"'
     names = ' class="leaf"' if line.shape else ""
-    head = f'<th scope="row">{official}</th>'
-    return f"<tr{names} style=--d:{line.depth}>{head}<td>{_codes(line.ours)}</td><td>{shape}</td><td {bar}>{size}</td></tr>"
+    cells = f'<th scope="row">{official}</th><td>{_codes(line.ours)}</td><td>{shape}</td><td {bar}>{size}</td>'
+    return f"<tr{names} style=--d:{line.depth}>{cells}</tr>"
 
 
 def _share(line: Line, all_of_them: int) -> str:
