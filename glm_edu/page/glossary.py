@@ -1,0 +1,143 @@
+"""The glossary: terms of the book in English and Chinese, a sentence for each, and the page that explains it.
+
+The Chinese is what Chinese readers of the official repositories and of textbooks write; names of models and methods
+stay as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PAGES = {
+    "0": "chapters/00_start_here", "1": "chapters/01_tokens", "2": "chapters/02_blank_infilling",
+    "3": "chapters/03_feed_forward", "4": "chapters/04_norms", "5": "chapters/05_deepnorm",
+    "6": "chapters/06_rotary", "7": "chapters/07_two_clocks", "8": "chapters/08_attention_scores",
+    "9": "chapters/09_masks", "10": "chapters/10_heads_and_groups", "11": "chapters/11_the_whole_model",
+    "12": "chapters/12_train_a_tiny_glm", "13": "chapters/13_kv_cache", "14": "chapters/14_p_tuning",
+    "15": "chapters/15_quantization", "16": "chapters/16_looking_inside", "17": "chapters/17_capstone",
+    "parity ledger": "appendix/parity_ledger", "several devices": "appendix/several_devices",
+}  # fmt: skip
+
+# English | Chinese | what it is | a key of PAGES
+_TERMS = """
+ablation | 消融 | What a part writes is replaced by nothing or by its mean, to see what the model misses. | 16
+activation function | 激活函数 | The curve that each number of the feed-forward passes, for example GELU. | 3
+alpha | 残差系数 | The factor in front of the normalized stream in ChatGLM-6B's residual. | 5
+attention | 注意力 | The part of a block in which a token reads other tokens. | 9
+autoregressive | 自回归 | Writing one token at a time, each from those before it. | 2
+batch | 批次 | Texts that go through the network side by side. | 0
+bias | 偏置 | Numbers that a linear layer adds to its product. | 0
+blank infilling | 自回归填空 | GLM's training: a piece of a text is cut out and written anew from what is around it. | 2
+block | 层（块） | Attention and feed-forward with their norms and residuals; a network is a stack of equal blocks. | 0
+block position | 块内位置 | ChatGLM-6B's second clock: 0 in the context, counting inside the answer. | 7
+causal mask | 因果掩码 | Each token sees itself and what stands before it. | 9
+checkpoint | 检查点 | The files of a trained model: its config, its weights, its tokenizer. | 17
+cross-entropy | 交叉熵 | The mean of -ln p, where p is what the right token got. | 12
+decoder | 解码器 | A stack in which a token sees its past alone. | 0
+DeepNorm | DeepNorm | A post-norm whose residual is scaled by alpha. | 5
+embedding | 词嵌入 | The table with a row of numbers for each id; also such a row. | 0
+encoder | 编码器 | A stack in which tokens see each other in both directions. | 0
+`<eop>`, end of piece | 片段结束标记 | The token that says that the missing piece is complete. | 2
+feed-forward network | 前馈网络 | The part of a block that works on each token alone: wider, and back. | 3
+fine-tuning | 微调 | Training that goes on from a finished model, on other texts. | 14
+float16 | 半精度浮点数 | A number in two bytes; what is too large for it becomes infinite. | 8
+gate | 门控 | In SwiGLU, the half that decides how much of the other half passes. | 3
+GELU | 高斯误差线性单元 | An activation function: x times the chance that a normal variable lies below x. | 3
+`[gMASK]` | 生成掩码标记 | The mask token for the rest of a text, and so for an answer. | 2
+gradient | 梯度 | The derivative of the loss by each weight. | 12
+greedy generation | 贪心解码 | The likeliest token is taken each time. | 0
+grouped-query attention | 分组查询注意力 | Heads share keys and values in groups. | 10
+head of attention | 注意力头 | A slice of the vector that attends on its own. | 10
+head of the network | 输出层 | The last table, whose products with a token's vector are its logits. | 0
+hidden size | 隐藏维度 | How many numbers a token's vector has in the stream. | 0
+infilling | 填空 | Writing what is missing between two sides. | 2
+inverse frequency | 逆频率 | How far a pair turns with each position. | 6
+kernel | 算子 | A routine of the processor that does several steps in one. | 15
+key | 键 | What a token offers to be found by: a query is multiplied with it. | 8
+KV cache | 键值缓存 | Keys and values of the tokens so far, kept for the next one. | 13
+label | 标签 | The token that the model ought to say at a place; -100 counts for nothing. | 2
+layer norm | 层归一化 | A token's vector is centred and divided by its standard deviation. | 4
+learning rate | 学习率 | How far a training step moves the weights. | 12
+logit lens | logit 透镜 | The final norm and the head, applied to the stream of an earlier block. | 16
+logits | 未归一化分数（logits） | A score for each token of the vocabulary, before softmax. | 0
+loss | 损失 | What training makes small: how far the model is from saying its labels. | 12
+mask | 掩码 | The table of who may look at whom. | 9
+`[MASK]` | 掩码标记 | The token that stands for a missing piece. | 2
+multi-head attention | 多头注意力 | Several heads side by side, each with keys and values of its own. | 10
+multi-query attention | 多查询注意力 | All heads share one set of keys and values. | 10
+nat | 奈特 | The unit of a loss with the natural logarithm. | 12
+overflow | 溢出 | A number becomes larger than its type can hold. | 8
+padding | 填充 | Tokens that bring the rows of a batch to one length and that nobody may see. | 9
+parameter | 参数 | A number inside a network that training adjusts. | 0
+parity | 数值一致 | Equal to the official outputs, tensor by tensor. | parity ledger
+patching | 激活修补 | A tensor of one run is put into another run, to see what it carries. | 16
+perplexity | 困惑度 | e to the power of the loss: among how many tokens the model is undecided. | 15
+position | 位置编号 | The number that says where a token stands. | 7
+post-norm | 后归一化 | The sum of the residual is normalized. | 5
+prefix encoder | 前缀编码器 | The trained keys and values of P-tuning v2, and what makes them. | 14
+prefix mask | 前缀掩码 | Everybody sees the whole context; behind it the mask is causal. | 9
+pre-norm | 前归一化 | What a sub-layer reads is normalized, the stream itself is not. | 5
+prompt | 提示词 | What the model is given before it writes. | 1
+P-tuning v2 | P-Tuning v2 | Training keys and values in front of the text, with the model itself left as it is. | 14
+quantization | 量化 | Weights are written as small whole numbers and scales. | 15
+query | 查询 | What a token asks with: it is multiplied with the keys. | 8
+query-key layer scaling | 查询键分层缩放 | Divide by the layer's number, and multiply by it after the product. | 8
+residual connection | 残差连接 | What a sub-layer makes is added to something, not put in its place. | 5
+residual stream | 残差流 | The vector of a token on its way through the blocks. | 4
+RMSNorm | 均方根归一化 | A token's vector is divided by the root of its mean square, without centring. | 4
+rotary position embedding | 旋转位置编码 | Query and key are turned by angles that grow with the position. | 6
+round | 对话轮次 | A question and its answer in a chat. | 1
+scale | 缩放因子 | The number that whole numbers are multiplied with to stand for weights. | 15
+score | 注意力分数 | How well a query and a key fit. | 8
+shape | 形状 | The lengths of a tensor's axes. | 0
+shard | 分片 | One of the files that a large checkpoint is split into. | 17
+softmax | softmax 归一化指数函数 | Scores become positive weights that sum to 1. | 8
+`<sop>`, start of piece | 片段起始标记 | The token behind which the missing piece is written. | 2
+special token | 特殊标记 | A token that is no text, and that steers the model. | 1
+stop id | 停止符 | The id that ends generation. | 13
+streaming | 流式输出 | Each token is handed out as soon as it is made. | 13
+SwiGLU | SwiGLU 门控激活 | SiLU of the gate, times the other half. | 3
+temperature | 温度 | What logits are divided by before a token is drawn: less than 1 sharpens. | 13
+tensor | 张量 | An array of numbers with any number of axes. | 0
+tensor parallelism | 张量并行 | Each device holds a part of every matrix. | several devices
+token | 词元 | A piece of text, or a mark, that the model reads as one id. | 0
+tokenizer | 分词器 | What cuts a text into tokens and puts it together again. | 1
+top-k | top-k 采样 | Only the k likeliest tokens can be drawn. | 13
+top-p | 核采样 | Only the likeliest tokens that together reach p can be drawn. | 13
+two clocks | 二维位置编码 | The two positions of a token in ChatGLM-6B: in the context, and in the answer. | 7
+value | 值 | What a token hands on to those that look at it. | 8
+vocabulary | 词表 | All tokens that a tokenizer knows. | 1
+warm-up | 预热 | The first steps of training, over which the learning rate climbs. | 12
+weight | 权重 | A number of a matrix in the network; also a share in an average. | 0
+"""
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term in both languages, what it is, and the page of the book, without its ending."""
+
+    english: str
+    chinese: str
+    meaning: str
+    where: str
+    page: str
+
+    @property
+    def link(self) -> str:
+        """A Markdown link from an appendix to the page."""
+        name = f"chapter\xa0{self.where}" if self.where.isdigit() else self.where
+        return f"[{name}](../{self.page}.ipynb)"
+
+
+def _read(line: str) -> Term:
+    english, chinese, meaning, where = (part.strip() for part in line.split(" | "))
+    return Term(english, chinese, meaning, where, PAGES[where])
+
+
+TERMS = tuple(map(_read, _TERMS.strip().splitlines()))
+
+
+def glossary() -> str:
+    """The terms as a Markdown table, for a page among the appendices."""
+    rows = (f"| **{term.english}** | {term.chinese} | {term.meaning} {term.link} |" for term in TERMS)
+    return "\n".join(["| term | 中文 | what it is |", "|---|---|---|", *rows])
