@@ -16,7 +16,7 @@ def mutations(expression: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(expression, sympy.NumberSymbol):
         yield f"{expression} changed", expression + 1
         return
-    if isinstance(expression, sympy.Add | sympy.Mul):
+    if isinstance(expression, sympy.Add | sympy.Mul | sympy.MatMul):
         for place, argument in enumerate(expression.args):
             others = expression.args[:place] + expression.args[place + 1 :]
             yield f"{argument} dropped", expression.func(*others, evaluate=False) if len(others) > 1 else others[0]
@@ -31,7 +31,8 @@ def _inside(expression: Any) -> Iterator[tuple[str, Any]]:
         places = range(1, len(expression.args))
     elif isinstance(expression, sympy.MatrixBase):
         for place, entry in enumerate(expression.flat()):
-            for what, changed in mutations(entry):
+            turned = f"the sign of {entry} turned", sympy.Mul(-1, entry, evaluate=False)
+            for what, changed in (turned, *mutations(entry)):
                 entries = [*expression.flat()[:place], changed, *expression.flat()[place + 1 :]]
                 yield what, sympy.ImmutableMatrix(*expression.shape, entries)
         return

@@ -19,6 +19,7 @@ import sympy
 from mutations import mutations
 
 from glm_edu.equations import EQUATIONS, Equation
+from glm_edu.equations.evaluate import value
 from glm_edu.errors import InputError
 from glm_edu.page import equation
 
@@ -93,6 +94,7 @@ def test_formula_and_function_agree(name: str) -> None:
 
 def changed_formulas(one: Equation) -> list[tuple[str, Equation]]:
     found = [(what, replace(one, right=right)) for what, right in mutations(one.right)]
+    found.append(("the sign of it all turned", replace(one, right=sympy.Mul(-1, one.right, evaluate=False))))
     for place, (symbol, meaning) in enumerate(one.where):
         for what, other in mutations(meaning):
             where = (*one.where[:place], (symbol, other), *one.where[place + 1 :])
@@ -195,6 +197,17 @@ def test_displayed_equations_come_from_the_registry(name: str) -> None:
             assert not TYPED.search(source), f"typed by hand: {source}"
         else:
             assert set(re.findall(r"\bequation\(\"(\w+)\"\)", source)) <= EQUATIONS.keys()
+
+
+def test_a_symbol_without_a_value_and_an_index_below_1_are_refused() -> None:
+    x, i = sympy.IndexedBase("x"), sympy.Symbol("i")
+    assert value(x[i], {"x": [5.0, 7.0], "i": 2}) == 7
+    with pytest.raises(KeyError, match="i"):
+        value(x[i], {"x": [5.0, 7.0]})
+    with pytest.raises(IndexError, match="below 1"):
+        value(x[i], {"x": [5.0, 7.0], "i": 0})
+    with pytest.raises(KeyError, match="gamma"):
+        value(sympy.gamma(i), {"i": 2})
 
 
 def test_mutations_reach_every_number_sign_and_operand() -> None:
