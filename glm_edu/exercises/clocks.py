@@ -17,12 +17,12 @@ Clocks = Int[Tensor, "2 s"]
 Turns = Float[Tensor, " d/4"]
 
 CONFIG = ModelConfig.preset("tiny-chatglm")
-MARKS = (CONFIG.mask_id, CONFIG.gmask_id, CONFIG.bos_id)
+MARKS = MASK, GMASK, BOS = 500, 501, 504  # of CONFIG; a test holds them against it
 
 
 # ---- 1. predict: the ids of a cached step ----
 
-STEP = (11, 12, 13, 14, 15, 16, MARKS[1], MARKS[2], 21, 22, 23)  # six characters, [gMASK], <sop>, three are written
+STEP = (11, 12, 13, 14, 15, 16, GMASK, BOS, 21, 22, 23)  # six characters, [gMASK], <sop>, three are written
 
 POSITIONS = (
     Slip("the first clock counts on", "that is the index of the token. From `<sop>` on, position stands still.", 10),
@@ -38,7 +38,7 @@ BLOCKS = (
 )
 
 
-def next_ids(ids: Row, mask: int | None, gmask: int | None, bos: int | None) -> Int[Tensor, " 2"]:
+def next_ids(ids: Row, mask: int, gmask: int, bos: int) -> Int[Tensor, " 2"]:
     """Position and block position of the last token of a row, which a cached step reads alone."""
     row = torch.tensor([ids])  # 1 s
     return glm_positions(row, torch.ones_like(row, dtype=torch.bool), CONFIG)[0][0, :, -1]
@@ -129,13 +129,13 @@ def _element(given: tuple[Head, Clocks, Turns], index: tuple[int, ...], got: flo
 
 # ---- 3. debug: the ids of a port's next step ----
 
-ROWS: tuple[tuple[Row, int | None, int | None, int | None], ...] = tuple(
+ROWS = tuple(
     (row, *MARKS)
     for row in (
-        [11, 12, 13, MARKS[1], MARKS[2], 21],
-        [11, MARKS[0], 13, 14, MARKS[2], 21, 22],
-        [11, MARKS[0], 13, 14, MARKS[1], MARKS[2], 21, 22, 23],
-        [11, 12, MARKS[0], 14, MARKS[0], 16, MARKS[2], 21],
+        [11, 12, 13, GMASK, BOS, 21],
+        [11, MASK, 13, 14, BOS, 21, 22],
+        [11, MASK, 13, 14, GMASK, BOS, 21, 22, 23],
+        [11, 12, MASK, 14, MASK, 16, BOS, 21],
     )
 )
 

@@ -86,7 +86,7 @@ def _plane(data: dict[str, Any], frame: dict[str, Any]) -> str:
     words = WORDS["clock_plane"]
     ground = "".join(f'<th scope="col">{column}</th>' for column in range(data["columns"]))
     ground = f'<tr class="position"><th scope="row">{esc(words["position"])}</th>{ground}</tr>'
-    top = f'<tr><td>{esc(words["block"])}</td>{"<td></td>" * data["columns"]}</tr>'
+    top = f"<tr><td>{esc(words['block'])}</td>{'<td></td>' * data['columns']}</tr>"
     return grid("glm-plane", data["columns"], (), top, "".join(rows) + ground)
 
 

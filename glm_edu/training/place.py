@@ -38,7 +38,7 @@ def fill_at(model: Transformer, ids: Int[Tensor, "1 s"], place: int, most: int =
     if not (context == ids.shape[1] - 1 and 0 <= place < context):
         raise InputError(f"place is {place} and <sop> stands at {context} of {ids.shape[1]}: a prompt ends with <sop>, "
                          f"and its answer may stand at 0 to {context - 1}.")  # fmt: skip
-    cache, written = KVCache(), []
+    cache, written = KVCache(), list[int]()
     logits = model(ids, position_ids=clocks_at(ids, context, place), cache=cache)  # 1 s v
     while len(written) < most and (token := int(logits[0, -1].argmax())) not in model.config.eos_ids:
         written.append(token)
