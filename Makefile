@@ -50,7 +50,7 @@ bench: env  ## measure speed, loading, memory and quantization beside the peers 
 	@for what in $(BENCHMARKS); do echo "benchmarks.$$what"; $(VENV)/python -m benchmarks.$$what --write || exit 1; done
 	@echo "Stored in benchmarks/results"
 
-picture: site  ## take the README's picture of the site
+picture: site  ## take the README's pictures of the site
 	@$(VENV)/python tools/take_picture.py
 
 clean:  ## remove what was built (not .venv)

@@ -28,9 +28,11 @@ def test_the_example_is_short() -> None:
     assert len([line for line in block("python").splitlines() if line.strip()]) <= 20
 
 
-def test_the_picture_is_there_and_light() -> None:
-    picture = ROOT / re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)[0]
-    assert 20_000 < picture.stat().st_size <= 300_000
+def test_the_pictures_are_there_and_light() -> None:
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert len(pictures) == 4  # the landing page and three chapters
+    for picture in pictures:
+        assert 20_000 < (ROOT / picture).stat().st_size <= 300_000
 
 
 @pytest.mark.parametrize("name", re.findall(r"^([A-Za-z0-9-]+)==", REQUIREMENTS, re.MULTILINE))
