@@ -1,4 +1,4 @@
-"""Take the README's pictures of the site: the top of the landing page, half in light and half in dark, and three chapters.
+"""Take the README's pictures of the site: its landing page, half in light and half in dark, and three chapters.
 
 python tools/take_picture.py          writes docs/*.jpg
 """

@@ -50,7 +50,7 @@ def switchboard(
         check_rank(f"maps[{name!r}].probs", one.probs, "q k")
         check_tokens(f"maps[{name!r}].tokens", one.tokens, one.probs.shape[0], "query")
     first = next(iter(models))
-    data = {
+    data: dict[str, Any] = {
         "start": first, "switches": [*ROWS], "counted": [*COUNTED],
         "models": {name: FAMILIES[name].label for name in models},
         "fields": {switch: {name: _lines(model, switch) for name, model in models.items()} for switch in ROWS},
