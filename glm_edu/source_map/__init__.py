@@ -5,7 +5,8 @@ Official: modeling_chatglm.py, configuration_chatglm.py, tokenization_chatglm.py
 Differs: names only; no line of theirs is here.
 """
 
+from glm_edu.source_map.entries import KEYS, MODELS, PARAMETERS, Entry, entries
 from glm_edu.source_map.hidden import hidden_states
 from glm_edu.source_map.tree import Line, module_tree
 
-__all__ = ["Line", "hidden_states", "module_tree"]
+__all__ = ["KEYS", "MODELS", "PARAMETERS", "Entry", "Line", "entries", "hidden_states", "module_tree"]
