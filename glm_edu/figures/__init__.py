@@ -13,6 +13,7 @@ from glm_edu.figures.groups import group_meter
 from glm_edu.figures.lens import lens_table, reading_table
 from glm_edu.figures.mask import mask_painter
 from glm_edu.figures.norms import residual_norms, stream_norms
+from glm_edu.figures.overflow import largest_map
 from glm_edu.figures.palette import house_style
 from glm_edu.figures.positions import position_table
 from glm_edu.figures.rotary import pairs_of, rotary_clocks
@@ -42,6 +43,7 @@ __all__ = [
     "effect_map",
     "group_meter",
     "house_style",
+    "largest_map",
     "lens_table",
     "mask_painter",
     "module_trees",

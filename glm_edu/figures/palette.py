@@ -291,6 +291,15 @@ WORDS = {
         "generation": "Model",
         "alt": "{name}, {n} ids. {parts}.",
     },
+    "overflow": {
+        "fits": "{tensor}: the largest number is about 2 to the power of {value}",
+        "large": "{tensor}: the largest number is about 2 to the power of {value}, too large for float16",
+        "odd": "{tensor}: the largest number is {value}",
+        "norm": "Norm",
+        "dtype": "Computed in",
+        "blocks": "Blocks",
+        "alt": "The largest number of each tensor as a power of two, by block: {columns}. {rows}.",
+    },
     "gates": {
         "block": "Block",
         "token": "Token",

@@ -190,6 +190,19 @@ def _eps_outside_the_root(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     return (wide / (wide.pow(2).mean(-1, keepdim=True).sqrt() + eps) * weight).to(x.dtype)
 
 
+def _variance_of_a_sample(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    return (x - x.mean(-1, keepdim=True)) / (x.var(-1, keepdim=True) + eps).sqrt() * weight + bias
+
+
+def _mean_kept(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    return norms.rms_norm(x, weight, eps) + bias
+
+
+def _over_the_tokens(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    centred = x - x.mean(-2, keepdim=True)
+    return centred * torch.rsqrt(centred.pow(2).mean(-2, keepdim=True) + eps) * weight + bias
+
+
 def _table_in_float32(layout: str) -> Patches:
     """The angle table of one family computed in float32 and rounded at the end, whatever the model's dtype."""
     original = rotary.angle_table
@@ -271,7 +284,7 @@ _no_ratio = _swap(ModelConfig, "rope_ratio", property(lambda c: 1.0, lambda c, v
 _own_alpha = _swap(ModelConfig, "alpha", property(lambda c: math.sqrt(2 * c.num_layers)))
 _V1, _V2, _PIECES = "chatglm1_gmask", "chatglm2_prefill", "components"
 _KEY, _PROBS, _MIDDLE = "blocks.0.attention.key", "blocks.0.attention.probs", "blocks.0.middle"
-_FEEDFORWARD = "blocks.0.feedforward.output"
+_NORM, _FEEDFORWARD = "blocks.0.input_norm", "blocks.0.feedforward.output"
 
 # The name, the case that shows it, the first tensor that it moves, how it is planted.
 MISTAKES: tuple[Mistake, ...] = (
@@ -326,6 +339,9 @@ MISTAKES: tuple[Mistake, ...] = (
             lambda: [patch.dict(norms.RMS_NORMS, rmsnorm=_eps_outside_the_root)]),
     Mistake("weight multiplied after the cast", _PIECES, "rmsnorm.fp16.out",
             lambda: [patch.dict(norms.RMS_NORMS, rmsnorm=norms.rms_norm_cast_first)]),
+    Mistake("variance over h - 1", _V1, _NORM, _swap(norms, "layer_norm", _variance_of_a_sample)),
+    Mistake("mean kept in LayerNorm", _V1, _NORM, _swap(norms, "layer_norm", _mean_kept)),
+    Mistake("normalized over the tokens", _V1, _NORM, _swap(norms, "layer_norm", _over_the_tokens)),
     Mistake("erf for tanh", _V1, _FEEDFORWARD, _option("chatglm", activation="gelu")),
     Mistake("erf for tanh, alone", _PIECES, "gelu",
             lambda: [patch.dict(activations.ACTIVATIONS, gelu_tanh=activations.gelu_exact)]),

@@ -5,6 +5,7 @@ from glm_edu.widgets.blanks import explore_blank
 from glm_edu.widgets.clocks import explore_clocks
 from glm_edu.widgets.explorer import Explorer
 from glm_edu.widgets.mask import explore_mask
+from glm_edu.widgets.overflow import explore_overflow
 from glm_edu.widgets.residual import explore_residual
 from glm_edu.widgets.rotary import explore_rotary
 from glm_edu.widgets.scores import explore_scores
@@ -20,6 +21,7 @@ __all__ = [
     "explore_chat",
     "explore_clocks",
     "explore_mask",
+    "explore_overflow",
     "explore_residual",
     "explore_rotary",
     "explore_scores",
