@@ -52,7 +52,7 @@ def clock_plane(
     data = {
         "ways": frames, "chosen": chosen, "at": at,
         "columns": 1 + max(max(frame["positions"][0]) for frame in every),
-        "rows": 1 + max(max(frame["positions"][1]) for frame in every),
+        "rows": 1 + max(max(_blocks(frame)) for frame in every),
         "longest": max(len(frame["tokens"]) for frame in every),
     }  # fmt: skip
     shown = frames[chosen][at]
@@ -67,17 +67,21 @@ def _frame(sequence: Clocked) -> dict[str, Any]:
     check_tokens("tokens", labels, ids.shape[1], "position")
     if not 1 <= len(ids) <= 2:
         raise InputError(f"position_ids has {len(ids)} rows; there are one or two clocks: [1 s] or [2 s].")
-    clocks = ids.tolist() if len(ids) == 2 else [ids[0].tolist(), [0] * len(labels)]
     names = [
         "mark" if i == sequence.mark else "answer" if i >= sequence.context else "context" for i in range(len(labels))
     ]
-    return {"tokens": labels, "positions": clocks, "parts": names}
+    return {"tokens": labels, "positions": ids.tolist(), "parts": names}
+
+
+def _blocks(frame: dict[str, Any]) -> list[int]:
+    """The second clock; with one clock all tokens lie on the ground."""
+    return frame["positions"][1] if len(frame["positions"]) == 2 else [0] * len(frame["tokens"])
 
 
 def _plane(data: dict[str, Any], frame: dict[str, Any]) -> str:
     """The highest block on top, as on a drawing with two axes."""
     places = defaultdict(list)
-    for i, place in enumerate(zip(*frame["positions"], strict=True)):
+    for i, place in enumerate(zip(frame["positions"][0], _blocks(frame), strict=True)):
         places[place].append(i)
     rows = (
         token_row(str(block), "".join(_cell(frame, places[column, block]) for column in range(data["columns"])))
@@ -108,13 +112,17 @@ def _ids(data: dict[str, Any], frame: dict[str, Any]) -> str:
         f'<th scope="col" class={part}>{_span(token)}</th>'
         for token, part in zip(frame["tokens"], frame["parts"], strict=True)
     )
+    written = [*frame["positions"], [""] * len(frame["tokens"])]  # one clock has one row
     rows = (
         token_row(WORDS["clock_plane"][name], "".join(f"<td>{i}</td>" for i in clock) + "<td></td>" * spare, name=name)
-        for name, clock in zip(CLOCKS, frame["positions"], strict=True)
+        for name, clock in zip(CLOCKS, written, strict=False)
     )
     return grid("glm-ids", data["longest"], (), f"<tr><td></td>{heads}{'<td></td>' * spare}</tr>", "".join(rows))
 
 
 def _alt(frame: dict[str, Any], name: str) -> str:
-    positions, blocks = (" ".join(map(str, clock)) for clock in frame["positions"])
-    return fill("clock_plane", "read", way=name, tokens=" ".join(frame["tokens"]), positions=positions, blocks=blocks)
+    words = WORDS["clock_plane"]
+    clocks = (
+        f"{words[name]} {' '.join(map(str, clock))}" for name, clock in zip(CLOCKS, frame["positions"], strict=False)
+    )
+    return fill("clock_plane", "read", way=name, tokens=" ".join(frame["tokens"]), clocks=", ".join(clocks))

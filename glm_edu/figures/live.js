@@ -486,19 +486,21 @@
       Object.assign(state, update);
       place.set(state.at);
       const { tokens, positions, parts } = data.ways[state.way][state.at];
+      const blocks = positions[1] || tokens.map(() => 0); // with one clock all lie on the ground
       [...plane.tBodies[0].rows].slice(0, data.rows).forEach((row, r) => [...row.cells].slice(1).forEach((cell, column) => {
-        const here = tokens.map((_, i) => i).filter((i) => positions[0][i] === column && positions[1][i] === data.rows - 1 - r);
+        const here = tokens.map((_, i) => i).filter((i) => positions[0][i] === column && blocks[i] === data.rows - 1 - r);
         cell.className = here.length ? parts[here[here.length - 1]] : "";
         cell.replaceChildren(...shown(here.length > 1 ? here.length + "×" : here.length ? tokens[here[0]] : ""));
       }));
       const [head, ...rows] = [...ids.rows];
       const spare = () => Array.from({ length: data.longest - tokens.length }, () => make("td"));
       head.replaceChildren(head.cells[0], ...tokens.map((token, i) => make("th", { scope: "col", class: parts[i] }, ...shown(token))), ...spare());
-      rows.forEach((row, c) => row.replaceChildren(row.cells[0], ...positions[c].map((id) => make("td", {}, String(id))), ...spare()));
-      view.describe(fill(words.read, { way: state.way, tokens: tokens.join(" "), positions: positions[0].join(" "), blocks: positions[1].join(" ") }));
+      rows.forEach((row, c) => row.replaceChildren(row.cells[0], ...tokens.map((_, i) => make("td", {}, positions[c] ? String(positions[c][i]) : "")), ...spare()));
+      const clocks = positions.map((clock, c) => [words.position, words.block][c] + " " + clock.join(" ")).join(", ");
+      view.describe(fill(words.read, { way: state.way, tokens: tokens.join(" "), clocks }));
       const answer = tokens.map((_, i) => i).filter((i) => parts[i] === "answer");
       const places = [...new Set(answer.map((i) => positions[0][i]))];
-      const said = places.length > 1 ? words.moves : positions[1][answer[0]] ? words.still : words.heap;
+      const said = places.length > 1 ? words.moves : blocks[answer[0]] ? words.still : words.heap;
       const mark = parts.indexOf("mark");
       view.tell(fill(said, { n: answer.length, p: positions[0][mark], mark: tokens[mark], places: places.join(", ") }));
     }

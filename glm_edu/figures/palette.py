@@ -225,7 +225,7 @@ WORDS = {
         "still": "The whole answer stands at position {p}, the place of {mark}.",
         "moves": "The answer stands at positions {places}; {mark} stands at {p}.",
         "heap": "All {n} tokens of the answer stand at one place.",
-        "read": "{way}, {tokens}: position {positions}, block {blocks}.",
+        "read": "{way}, {tokens}: {clocks}.",
     },
     "rotary_clocks": {
         "query": "query",

@@ -14,7 +14,8 @@ TEXTS = "(f, which) => [...f.querySelectorAll(which)].map(r => [...r.cells].slic
 def place(frame: dict, columns: int, rows: int) -> list[list[str]]:
     """What a plane should hold: one token a cell, or how many there are; the highest block on top."""
     plane = [[""] * columns for _ in range(rows)]
-    for token, position, block in zip(frame["tokens"], *frame["positions"], strict=True):
+    blocks = frame["positions"][1] if len(frame["positions"]) == 2 else [0] * len(frame["tokens"])
+    for token, position, block in zip(frame["tokens"], frame["positions"][0], blocks, strict=True):
         here = plane[rows - 1 - block][position]
         plane[rows - 1 - block][position] = f"{int(here[0]) + 1}×" if "×" in here else "2×" if here else token
     return plane
@@ -42,12 +43,22 @@ def test_controls_place_every_token_of_every_sequence(visit: Visit):
                 frame, data["columns"], data["rows"]
             ), (name, at)
             ids = [[str(i) for i in clock] for clock in frame["positions"]]
+            ids += [[""] * len(frame["tokens"])] * (2 - len(ids))  # one clock has one row
             assert figure.evaluate(TEXTS, ".glm-ids tr") == [frame["tokens"], *ids]
             assert figure.locator(".glm-ids .mark").text_content() == "[M]"
             said.add(figure.locator(".glm-read").text_content())
     assert "The whole answer stands at position 0, the place of [M]." in said
     assert "The answer stands at positions 3, 4; [M] stands at 2." in said
     assert "All 2 tokens of the answer stand at one place." in said
+
+
+def test_one_clock_has_one_row_of_ids_and_lies_on_the_ground():
+    data = planes().data["ways"]
+    figure = clock_plane({name: [Clocked(list("ab"), torch.tensor([[0, 1]]), 1, 0)] for name in "xy"}, chosen="y")
+    assert data["heap"][0]["positions"] == [[0, 1, 2, 0, 0]]
+    assert figure.data["rows"] == 1
+    assert figure.alt == "y, a b: position 0 1."
+    assert '<tr class="block"><th scope="row"><span>block</span></th><td></td><td></td></tr>' in figure.picture
 
 
 def test_what_does_not_fit_is_refused():
