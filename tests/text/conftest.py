@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from glm_edu.parity.made_tokenizers import chatglm2_model, chatglm_model, normalizer_of
+from glm_edu.parity.made_tokenizers import chatglm2_model
+from glm_edu.parity.tokens import made_tokenizer, stand_in
 from glm_edu.text.chatglm import ChatGLMTokenizer
 from glm_edu.text.chatglm2 import ChatGLM2Tokenizer, ChatGLM3Tokenizer
 
@@ -23,19 +24,17 @@ def golden(name: str) -> Any:
 
 
 @pytest.fixture(scope="session")
-def standin(tmp_path_factory: pytest.TempPathFactory) -> ChatGLMTokenizer:
+def standin() -> ChatGLMTokenizer:
     """ChatGLM-6B's wrapper over the stand-in model of 501 pieces, which the golden outputs were made with."""
-    file = tmp_path_factory.mktemp("standin") / "ice_text.model"
-    file.write_bytes(TINY.read_bytes())
-    return ChatGLMTokenizer(file)
+    return stand_in()
 
 
 @pytest.fixture(scope="session")
-def real_ids(tmp_path_factory: pytest.TempPathFactory) -> ChatGLMTokenizer:
+def real_ids() -> ChatGLMTokenizer:
     """ChatGLM-6B's wrapper over 130344 pieces, of which those of the recorded texts have their names."""
-    file = tmp_path_factory.mktemp("real_ids") / "ice_text.model"
-    file.write_bytes(chatglm_model(golden("chatglm1_real_vectors.json")["vectors"], normalizer_of(TINY)))
-    return ChatGLMTokenizer(file)
+    made = made_tokenizer("chatglm-6b")
+    assert isinstance(made, ChatGLMTokenizer)
+    return made
 
 
 @pytest.fixture(scope="session")
