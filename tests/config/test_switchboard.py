@@ -63,11 +63,12 @@ def _recorded(config: ModelConfig) -> Iterator[tuple[str, str]]:
     ids = torch.tensor([[11, 12, config.gmask_id or 13, config.bos_id or 14, 15]])  # b s
     with torch.no_grad(), record(model) as seen:
         model(ids)
-    names = {"position_ids": "position_ids", "query": "blocks.0.attention.query", "key, value": "blocks.0.attention.key",
-             "feedforward.hidden": "blocks.0.feedforward.hidden", "logits": "logits"}  # fmt: skip
+    names = {
+        "position_ids": "position_ids", "query": "blocks.0.attention.query", "key, value": "blocks.0.attention.key",
+        "feedforward.hidden": "blocks.0.feedforward.hidden", "logits": "logits",
+    }  # fmt: skip
     for ours, recorded in names.items():
-        b, *sizes = seen[recorded].shape
-        letters = ["s" if size == ids.shape[1] else str(size) for size in sizes]
+        letters = ["s" if size == ids.shape[1] else str(size) for size in seen[recorded].shape[1:]]
         yield ours, " ".join(["b", *letters])
 
 
