@@ -1,6 +1,7 @@
 """Take the norms out of a deep stack of random blocks, and watch where its numbers leave float16."""
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from ipywidgets import Dropdown, IntSlider
@@ -19,8 +20,9 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16}
 def without_norms(model: Transformer) -> Transformer:
     """The same model, whose norms hand on what they get. It is changed in place."""
     for block in model.blocks:
-        block.input_norm = block.post_attention_norm = nn.Identity()
-    model.final_norm = nn.Identity()
+        for name in ("input_norm", "post_attention_norm"):
+            block.add_module(name, nn.Identity())
+    model.add_module("final_norm", nn.Identity())
     return model
 
 
@@ -32,7 +34,7 @@ def explore_overflow(*, blocks: int = 6, norm: str = "none", seed: int = 0, capt
     words = WORDS["overflow"]
 
     def draw(norm: str, dtype: str, blocks: int) -> Figure:
-        kind = "rmsnorm" if norm == "none" else norm
+        kind: Any = "rmsnorm" if norm == "none" else norm
         config = replace(ModelConfig.preset("tiny-chatglm2"), num_layers=blocks, norm=kind)
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(seed)
