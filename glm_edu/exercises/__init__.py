@@ -53,8 +53,8 @@ class Slip:
     wrong: Any
 
 
-def judge_number(answer: object, right: int, slips: Sequence[Slip]) -> Verdict:
-    """The verdict on a predicted count. ``...`` and None are stubs."""
+def judge_number(answer: object, right: int, slips: Sequence[Slip], advice: str = "count again") -> Verdict:
+    """The verdict on a predicted count. ``...`` and None are stubs; ``advice`` stands behind a number nobody knows."""
     if answer is None or answer is ...:
         return _not_yet("put your number in the place of the three dots.")
     if isinstance(answer, bool) or not isinstance(answer, int):
@@ -65,7 +65,7 @@ def judge_number(answer: object, right: int, slips: Sequence[Slip]) -> Verdict:
         if answer == slip.wrong:
             return Verdict(False, slip.kind, slip.hint)
     size = "many" if answer > right else "few"
-    return Verdict(False, "another number", f"{answer} is too {size}; draw the grid and count.")
+    return Verdict(False, "another number", f"{answer} is too {size}; {advice}.")
 
 
 def judge_numbers(expected: Mapping[str, tuple[int, Sequence[Slip]]], answers: Sequence[object], told: str) -> Verdict:

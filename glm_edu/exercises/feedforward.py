@@ -45,7 +45,7 @@ def check_width(width: object, rows: object) -> Verdict:
     for answer, (name, (right, slips)) in zip((width, rows), WIDTHS.items(), strict=True):
         verdict = judge_number(answer, right, slips)
         if not verdict.ok:
-            return Verdict(False, verdict.kind, f"{name}: {verdict.hint.replace('draw the grid and count', 'count')}")
+            return Verdict(False, verdict.kind, f"{name}: {verdict.hint}")
     return Verdict(True, "right", f"{WIDTH} and {2 * WIDTH}.")
 
 

@@ -41,7 +41,8 @@ CELLS = (
 
 def check_cells(answer: object) -> Verdict:
     """Exercise 1: the visible cells of a prefix mask of ten tokens, five of them context."""
-    return judge_number(answer, int(prefix_mask(CONTEXT, LENGTH).sum()), CELLS)
+    right = int(prefix_mask(CONTEXT, LENGTH).sum())
+    return judge_number(answer, right, CELLS, "draw the grid and count")
 
 
 # ---- 2. implement: the prefix mask of a row that is padded on the left ----

@@ -50,7 +50,7 @@ def check_bytes(int8: object, int4: object) -> Verdict:
     for answer, (name, (right, slips)) in zip((int8, int4), SIZES.items(), strict=True):
         verdict = judge_number(answer, right, slips)
         if not verdict.ok:
-            return Verdict(False, verdict.kind, f"{name}: {verdict.hint.replace('draw the grid and count', 'count')}")
+            return Verdict(False, verdict.kind, f"{name}: {verdict.hint}")
     return Verdict(True, "right", " and ".join(f"{right:,}" for right, _ in SIZES.values()) + " bytes.")
 
 
@@ -67,11 +67,12 @@ def _rounding(
     largest: Callable[[Weight], Tensor] = lambda w: w.abs().amax(1, keepdim=True),
     limit: Callable[[int], float] = lambda bits: 2 ** (bits - 1) - 1,
     back: bool = True,
+    stored: Callable[[Tensor], Tensor] = lambda scale: scale,
 ) -> Answer:
     """There and back with one thing exchanged."""
 
     def wrong(weight: Weight, bits: int) -> Tensor:
-        scale = largest(weight) / limit(bits)
+        scale = stored(largest(weight) / limit(bits))
         numbers = round_(weight / scale)
         return numbers * scale if back else numbers
 
@@ -96,6 +97,8 @@ THERE_AND_BACK = (
          _rounding(limit=lambda bits: 2**bits - 1)),
     Slip("always 127", "That is int8. What is the largest number of four bits with a sign?",
          _rounding(limit=lambda bits: 127)),
+    Slip("scales in float16", "ChatGLM-6B makes every scale float16. Here it has the dtype of the weights, as in "
+         "ChatGLM2-6B.", _rounding(stored=torch.Tensor.half)),
     Slip("not scaled back", "Those are the whole numbers. Which weights do they stand for?", _rounding(back=False)),
 )  # fmt: skip
 

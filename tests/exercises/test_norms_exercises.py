@@ -25,6 +25,8 @@ def by_square(x, weight, bias, eps):
 
 def test_solutions_pass() -> None:
     assert_kind(check_sizes(*RIGHT), "right")
+    assert_kind(check_sizes(*map(float, RIGHT)), "right")
+    assert "compute again" in check_sizes(17, *RIGHT[1:]).hint
     assert_kind(check_rms_norm(by_division), "right")
     assert_kind(check_layer_norm(by_square), "right")
 
