@@ -159,10 +159,12 @@ def one_head(query: Rows, key: Keys, value: Keys, mask: Seen) -> Rows:
 def _attention(
     divide: Callable[[int], float] = math.sqrt, shift: str = "", hide: bool = True, over: int = -1
 ) -> Answer:  # fmt: skip
-    """The ported function, with other divisors, and with the maximum of all or none of the scores taken off."""
+    """The ported function, with other divisors, the maximum of all or no scores taken off, or masked too late."""
 
     def wrong(query: Rows, key: Keys, value: Keys, mask: Seen) -> Rows:
         scores = query @ key.T / divide(key.shape[-1])  # q k
+        if shift == "mask last":
+            return (scores.softmax(-1) * mask) @ value
         if shift == "softmax":
             hidden = scores.masked_fill(~mask, -math.inf) if hide else scores
             return hidden.softmax(over) @ value
@@ -191,6 +193,9 @@ HEADS = (
     Slip("the largest, and still divided by d",
          "The overflow is mended, but for hidden keys. The divisor is not: it should be the deviation of the sum.",
          _attention(float, "all")),
+    Slip("masked after the softmax",
+         "The softmax has given weight to hidden keys; take it away, and what is left no longer adds up to 1.",
+         _attention(shift="mask last")),
     Slip("the mask is lost", "Hidden keys have weight in your average.", _attention(shift="softmax", hide=False)),
     Slip("softmax over the queries", "The weights of one query add up to 1; a query is a row.",
          _attention(shift="softmax", over=0)),

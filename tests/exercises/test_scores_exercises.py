@@ -132,6 +132,7 @@ def without_the_largest(divide):
     (by_softmax(1), "not divided at all"),
     (without_the_largest(4), "the largest of all, hidden ones too"),
     (without_the_largest(16), "the largest, and still divided by d"),
+    (lambda q, k, v, m: (q @ k.T / 4).softmax(-1) * m @ v, "masked after the softmax"),
     (lambda q, k, v, m: (q @ k.T / 4).softmax(-1) @ v, "the mask is lost"),
     (by_softmax(4, dim=0), "softmax over the queries"),
     (by_softmax(2), "another mistake"),
