@@ -158,6 +158,7 @@ WRONG_LOGITS = [
     ("later norm", lambda m, seen: m.head(m.blocks[-1].post_attention_norm(last(m, seen))), "another norm", "a block"),
     ("input norm", lambda m, seen: m.head(m.blocks[0].input_norm(last(m, seen))), "another norm", "first norm"),
     ("bare norm", bare_norm, "norm without its weight", "weight"),
+    ("by hand", lambda m, seen: m.head(F.layer_norm(last(m, seen), (64,))), "LayerNorm in every model", "centred"),
     ("other table", lambda m, seen: m.final_norm(last(m, seen)) @ m.embedding.weight.T, "another table", "embedding"),
     ("first block", lambda m, seen: finish(m, seen["blocks.0.output"]), "the wrong block", "first block"),
     ("no block", lambda m, seen: finish(m, seen["embedding"]), "the wrong block", "embedding"),
