@@ -53,7 +53,7 @@ def _with_block(c: Component, name: str, index: int, config: ModelConfig) -> Tra
 
 
 def loss_rungs(c: Component) -> Iterator[Rung]:
-    """The training step of the official P-tuning script: logits, loss, the length of every gradient, stored ones whole."""
+    """A training step as the official P-tuning script lays it out: logits, loss, gradients (some by length alone)."""
     model = Transformer.from_pretrained(c.weights)
     with torch.enable_grad(), record(model, "position_ids") as seen:
         logits = model(c["in.input_ids"])
