@@ -26,6 +26,7 @@ alpha | 残差系数 | The factor in front of the normalized stream in ChatGLM-6
 attention | 注意力 | The part of a block in which a token reads other tokens. | 9
 autoregressive | 自回归 | Writing one token at a time, each from those before it. | 2
 batch | 批次 | Texts that go through the network side by side. | 0
+bfloat16 | 脑浮点数（bfloat16） | A number in two bytes that reaches as far as float32, in coarser steps. | 8
 bias | 偏置 | Numbers that a linear layer adds to its product. | 0
 blank infilling | 自回归填空 | GLM's training: a piece of a text is cut out and written anew from what is around it. | 2
 block | 层（块） | Attention and feed-forward with their norms and residuals; a network is a stack of equal blocks. | 0
@@ -35,6 +36,7 @@ checkpoint | 检查点 | The files of a trained model: its config, its weights, 
 cross-entropy | 交叉熵 | The mean of -ln p, where p is what the right token got. | 12
 decoder | 解码器 | A stack in which a token sees its past alone. | 0
 DeepNorm | DeepNorm | A post-norm whose residual is scaled by alpha. | 5
+dropout | 随机失活 | While training, some numbers are left out at random. | 14
 embedding | 词嵌入 | The table with a row of numbers for each id; also such a row. | 0
 encoder | 编码器 | A stack in which tokens see each other in both directions. | 0
 `<eop>`, end of piece | 片段结束标记 | The token that says that the missing piece is complete. | 2
@@ -49,6 +51,7 @@ greedy generation | 贪心解码 | The likeliest token is taken each time. | 0
 grouped-query attention | 分组查询注意力 | Heads share keys and values in groups. | 10
 head of attention | 注意力头 | A slice of the vector that attends on its own. | 10
 head of the network | 输出层 | The last table, whose products with a token's vector are its logits. | 0
+held-out | 留出数据 | What no training step has seen, kept to measure with. | 12
 hidden size | 隐藏维度 | How many numbers a token's vector has in the stream. | 0
 infilling | 填空 | Writing what is missing between two sides. | 2
 inverse frequency | 逆频率 | How far a pair turns with each position. | 6
@@ -58,14 +61,17 @@ KV cache | 键值缓存 | Keys and values of the tokens so far, kept for the nex
 label | 标签 | The token that the model ought to say at a place; -100 counts for nothing. | 2
 layer norm | 层归一化 | A token's vector is centred and divided by its standard deviation. | 4
 learning rate | 学习率 | How far a training step moves the weights. | 12
+linear layer | 线性层 | A product with a matrix of weights, and often a bias. | 0
 logit lens | logit 透镜 | The final norm and the head, applied to the stream of an earlier block. | 16
 logits | 未归一化分数（logits） | A score for each token of the vocabulary, before softmax. | 0
-loss | 损失 | What training makes small: how far the model is from saying its labels. | 12
+loss | 损失 | What training makes small: how far the model is from saying its labels. | 2
 mask | 掩码 | The table of who may look at whom. | 9
 `[MASK]` | 掩码标记 | The token that stands for a missing piece. | 2
 multi-head attention | 多头注意力 | Several heads side by side, each with keys and values of its own. | 10
 multi-query attention | 多查询注意力 | All heads share one set of keys and values. | 10
-nat | 奈特 | The unit of a loss with the natural logarithm. | 12
+nat | 奈特 | The unit of a loss with the natural logarithm. | 2
+n-gram | n 元语法 | A table of how often characters follow each other. | 12
+optimizer | 优化器 | What moves each weight by its gradient, here AdamW. | 12
 overflow | 溢出 | A number becomes larger than its type can hold. | 8
 padding | 填充 | Tokens that bring the rows of a batch to one length and that nobody may see. | 9
 parameter | 参数 | A number inside a network that training adjusts. | 0
