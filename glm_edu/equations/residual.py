@@ -21,7 +21,7 @@ RESIDUAL = (
         function=cast(property, ModelConfig.__dict__["alpha"]).fget,  # type: ignore[arg-type]
         call=lambda function, at: function(replace(TINY, alpha_layers=at["L"])),
         sample={"L": 28},
-        symbols="$L$ is the number of layers, 28 in ChatGLM-6B.",
+        symbols="$L$ is the number of layers; in the code of ChatGLM-6B it is 28 always.",
     ),
     Equation(
         "deepnorm_residual",
