@@ -99,8 +99,8 @@ def test_each_named_test_exists(exhibit: Exhibit) -> None:
 
 
 def test_the_table_lists_the_exhibits() -> None:
-    rows = re.findall(r"^\| (\d+ · .+?) \| (.+?) \| \[(\d+)\]\(\.\./chapters/(.+?)\) \|$", PROSE, re.MULTILINE)
-    assert rows == [(e.name, e.thread, e.answer[2], e.answer[3]) for e in ALL if e.answer]
+    rows = re.findall(r"^\| (\d+ · .+?) \| \[(\d+)\]\(\.\./chapters/(.+?)\) \| (.+?) \|$", PROSE, re.MULTILINE)
+    assert rows == [(e.name, e.answer[2], e.answer[3], e.thread) for e in ALL if e.answer]
 
 
 def test_it_can_be_read_in_one_sitting() -> None:
