@@ -28,6 +28,8 @@ TEXT = """# A title
 
 > **Recap.** Three sentences.
 
+> **Names.** A note in the margin.
+
 > **Important**: not a box.
 
 > A quotation. **Predict** does not open it.
@@ -86,7 +88,7 @@ def index(built: Path) -> str:
     return (built / "index.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("kind", ["ask", "predict", "exercise", "recap"])
+@pytest.mark.parametrize("kind", ["ask", "predict", "exercise", "recap", "aside"])
 def test_a_quote_that_opens_with_the_word_is_a_box(index: str, kind: str) -> None:
     assert index.count(f'class="box {kind} docutils container"') == 1
 

@@ -1,10 +1,18 @@
-"""Ask, predict, exercise and recap boxes: block quotes that open with a bold word of this table."""
+"""Ask, predict, exercise and recap boxes, and notes in the margin: block quotes that open with a bold word of this table."""
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
-KINDS = {"people ask": "ask", "predict": "predict", "exercise": "exercise", "recap": "recap"}
+KINDS = {
+    "people ask": "ask",
+    "predict": "predict",
+    "exercise": "exercise",
+    "recap": "recap",
+    "names": "aside",
+    "numbers": "aside",
+    "history": "aside",
+}
 
 
 def lead_of(quote: nodes.block_quote) -> nodes.strong | None:
