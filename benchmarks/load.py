@@ -98,7 +98,6 @@ WAYS: dict[str, Callable[[str], Any]] = {
 
 def measure(way: str, directory: str) -> dict[str, float]:
     """Seconds, own bytes and all bytes (at most, less those before) of one way in this process."""
-    torch.set_num_threads(1)
     if "transformers" in way:
         import transformers
 

@@ -185,6 +185,7 @@ def test_an_equation_that_does_not_exist_is_named() -> None:
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 NOTEBOOKS = sorted(path.relative_to(BOOK).as_posix() for path in BOOK.rglob("*.ipynb") if "_build" not in path.parts)
+SHOWN = re.compile(r"\bequation\(\\?\"(\w+)\\?\"\)")
 TYPED = re.compile(r"\$\$|\\begin\{|^```+\s*\{math\}", re.MULTILINE)
 
 
@@ -196,7 +197,12 @@ def test_displayed_equations_come_from_the_registry(name: str) -> None:
         if cell["cell_type"] == "markdown":
             assert not TYPED.search(source), f"typed by hand: {source}"
         else:
-            assert set(re.findall(r"\bequation\(\"(\w+)\"\)", source)) <= EQUATIONS.keys()
+            assert set(SHOWN.findall(source)) <= EQUATIONS.keys()
+
+
+def test_every_equation_of_the_registry_is_on_a_page() -> None:
+    shown = {name for page in NOTEBOOKS for name in SHOWN.findall((BOOK / page).read_text(encoding="utf-8"))}
+    assert shown == EQUATIONS.keys()
 
 
 def test_a_symbol_without_a_value_and_an_index_below_1_are_refused() -> None:

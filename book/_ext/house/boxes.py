@@ -1,4 +1,4 @@
-"""Ask, predict, exercise and recap boxes, and notes in the margin: block quotes that open with a bold word of this table."""
+"""Ask, predict, exercise and recap boxes, and notes in the margin: quotes that open with a bold word of this table."""
 
 from docutils import nodes
 from sphinx.application import Sphinx
