@@ -68,10 +68,15 @@ def judge_number(answer: object, right: int, slips: Sequence[Slip], advice: str 
     return Verdict(False, "another number", f"{answer} is too {size}; {advice}.")
 
 
-def judge_numbers(expected: Mapping[str, tuple[int, Sequence[Slip]]], answers: Sequence[object], told: str) -> Verdict:
+def judge_numbers(
+    expected: Mapping[str, tuple[int, Sequence[Slip]]],
+    answers: Sequence[object],
+    told: str,
+    advice: str = "count again",
+) -> Verdict:
     """The verdict on several predicted counts: the first that is not right, by its name; ``told`` if all are."""
     for (name, (right, slips)), answer in zip(expected.items(), answers, strict=True):
-        verdict = judge_number(answer, right, slips)
+        verdict = judge_number(answer, right, slips, advice)
         if not verdict.ok:
             return Verdict(False, verdict.kind, f"{name}: {verdict.hint}")
     return Verdict(True, "right", told)

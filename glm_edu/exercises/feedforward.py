@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from glm_edu.exercises import CLOSE, NOT_YET, Answer, Slip, Try, Verdict, judge, judge_number
+from glm_edu.exercises import CLOSE, NOT_YET, Answer, Slip, Try, Verdict, judge, judge_numbers
 from glm_edu.model.activations import swiglu
 
 Hidden = Float[Tensor, "b s h"]
@@ -42,11 +42,7 @@ WIDTHS = {
 
 def check_width(width: object, rows: object) -> Verdict:
     """Exercise 1: the largest gated width with no more weights than a plain 4h, h = 5120; the rows of gate and up."""
-    for answer, (name, (right, slips)) in zip((width, rows), WIDTHS.items(), strict=True):
-        verdict = judge_number(answer, right, slips)
-        if not verdict.ok:
-            return Verdict(False, verdict.kind, f"{name}: {verdict.hint}")
-    return Verdict(True, "right", f"{WIDTH} and {2 * WIDTH}.")
+    return judge_numbers(WIDTHS, (width, rows), f"{WIDTH} and {2 * WIDTH}.")
 
 
 # ---- 2. implement: the feed-forward of ChatGLM2-6B from its two official matrices ----

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from glm_edu.exercises import CLOSE, NOT_YET, Answer, Slip, Try, Verdict, judge, judge_number
+from glm_edu.exercises import CLOSE, NOT_YET, Answer, Slip, Try, Verdict, judge, judge_numbers
 from glm_edu.model.norms import layer_norm, rms_norm, rms_norm_cast_first
 
 Hidden = Float[Tensor, "b s h"]
@@ -39,12 +39,10 @@ SIZES = {
 
 def check_sizes(flat_rms: object, flat_layer: object, spike: object) -> Verdict:
     """Exercise 1: h = 4096. A token of threes after RMSNorm and after LayerNorm; 100 among zeros after RMSNorm."""
-    for answer, (name, (right, slips)) in zip((flat_rms, flat_layer, spike), SIZES.items(), strict=True):
-        whole = int(answer) if isinstance(answer, float) and answer.is_integer() else answer
-        verdict = judge_number(whole, right, slips, "compute again")
-        if not verdict.ok:
-            return Verdict(False, verdict.kind, f"{name}: {verdict.hint}")
-    return Verdict(True, "right", ", ".join(str(right) for right, _ in SIZES.values()) + ".")
+    given = (flat_rms, flat_layer, spike)
+    whole = [int(answer) if isinstance(answer, float) and answer.is_integer() else answer for answer in given]
+    told = ", ".join(str(right) for right, _ in SIZES.values()) + "."
+    return judge_numbers(SIZES, whole, told, "compute again")
 
 
 # ---- 2. implement: the RMSNorm of ChatGLM2-6B ----

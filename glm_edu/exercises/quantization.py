@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int8
 from torch import Tensor
 
-from glm_edu.exercises import CLOSE, NOT_YET, Answer, Slip, Try, Verdict, judge, judge_number
+from glm_edu.exercises import CLOSE, NOT_YET, Answer, Slip, Try, Verdict, judge, judge_numbers
 from glm_edu.quantization.weights import dequantize, pack_int4, quantize_rows, unpack_int4
 
 Weight = Float[Tensor, "o i"]
@@ -47,11 +47,8 @@ SIZES = {
 
 def check_bytes(int8: object, int4: object) -> Verdict:
     """Exercise 1: bytes of a matrix of 16384 rows and 4096 columns as int8 and as int4, scales in float16."""
-    for answer, (name, (right, slips)) in zip((int8, int4), SIZES.items(), strict=True):
-        verdict = judge_number(answer, right, slips)
-        if not verdict.ok:
-            return Verdict(False, verdict.kind, f"{name}: {verdict.hint}")
-    return Verdict(True, "right", " and ".join(f"{right:,}" for right, _ in SIZES.values()) + " bytes.")
+    told = " and ".join(f"{right:,}" for right, _ in SIZES.values()) + " bytes."
+    return judge_numbers(SIZES, (int8, int4), told)
 
 
 # ---- 2. implement: there and back ----
