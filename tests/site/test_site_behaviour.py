@@ -1,11 +1,12 @@
 """What a reader does: search, switch to dark, use the keyboard, read from disk, without scripts, without motion."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from visits import DESK, PHONE, SITE, WAIT, pages, read_to_the_end, visiting
+from visits import DESK, PHONE, SITE, WAIT, Visit, pages, read_to_the_end, visiting
 
 
 def holds(name: str, text: str) -> bool:
@@ -35,30 +36,41 @@ def test_figures_come_alive_from_disk(base: str, browser: Browser, name: str) ->
         assert visit.failures == []
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_plotly_loads_once_and_only_where_a_figure_needs_it(base: str, browser: Browser, name: str) -> None:
-    with visiting(browser, base + name) as visit:
+@pytest.fixture(scope="module", params=FIGURES)
+def read(request: pytest.FixtureRequest, base: str, browser: Browser) -> Iterator[Visit]:
+    """A page with figures, read to its end."""
+    with visiting(browser, base + request.param) as visit:
         read_to_the_end(visit.page)
-        wanted = visit.page.locator(".glm-figure[data-figure=plotly]:visible").count() > 0
-        assert sum("plotly" in request.url for request in visit.requests) == int(wanted)
+        yield visit
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_the_keyboard_reaches_every_control_of_every_figure(base: str, browser: Browser, name: str) -> None:
-    with visiting(browser, base + name) as visit:
-        page = visit.page
-        read_to_the_end(page)
-        unreached = set(page.evaluate(NUMBER_CONTROLS, CONTROLS))
-        assert unreached
-        page.locator("article h1").click()
-        for _ in range(600):
-            page.keyboard.press("Tab")
-            here = page.evaluate("document.activeElement.dataset.number")
-            unreached.discard(here)
-            if not unreached:
-                break
-        names = [page.locator(f"[data-number='{n}']").evaluate("e => e.outerHTML.slice(0, 120)") for n in unreached]
-        assert names == []
+def test_plotly_loads_once_and_only_where_a_figure_needs_it(read: Visit) -> None:
+    wanted = read.page.locator(".glm-figure[data-figure=plotly]:visible").count() > 0
+    assert sum("plotly" in request.url for request in read.requests) == int(wanted)
+
+
+def test_a_cell_for_a_live_kernel_says_so(read: Visit) -> None:
+    cells = read.page.locator(".tag_live-kernel")
+    if "/chapters/" in read.page.url:
+        assert cells.count() >= 1, "every chapter has a control for a live kernel"
+    for cell in cells.all():
+        expect(cell).to_contain_text("This control needs a live kernel: make live")
+        assert cell.locator(".cell_output").count() == 0
+
+
+def test_the_keyboard_reaches_every_control_of_every_figure(read: Visit) -> None:
+    page = read.page
+    unreached = set(page.evaluate(NUMBER_CONTROLS, CONTROLS))
+    assert unreached
+    page.locator("article h1").click()
+    for _ in range(600):
+        page.keyboard.press("Tab")
+        here = page.evaluate("document.activeElement.dataset.number")
+        unreached.discard(here)
+        if not unreached:
+            break
+    names = [page.locator(f"[data-number='{n}']").evaluate("e => e.outerHTML.slice(0, 120)") for n in unreached]
+    assert names == []
 
 
 # Radio buttons are one stop of the keyboard, at the checked one; what a closed answer holds is no stop.
@@ -151,13 +163,3 @@ def test_a_phone_opens_and_closes_the_list_of_chapters(base: str, browser: Brows
         expect(chapter).to_be_visible()
         page.keyboard.press("Escape")
         expect(page.locator("#pst-primary-sidebar-modal[open]")).to_have_count(0)
-
-
-@pytest.mark.parametrize("name", [name for name in FIGURES if "/chapters/" in name])
-def test_a_cell_for_a_live_kernel_says_so(base: str, browser: Browser, name: str) -> None:
-    with visiting(browser, base + name) as visit:
-        cells = visit.page.locator(".tag_live-kernel")
-        assert cells.count() >= 1, "every chapter has a control for a live kernel"
-        for cell in cells.all():
-            expect(cell).to_contain_text("This control needs a live kernel: make live")
-            assert cell.locator(".cell_output").count() == 0
