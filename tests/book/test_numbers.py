@@ -58,5 +58,5 @@ def test_a_number_in_prose_is_computed_on_its_page(name: str) -> None:
 
 
 def test_a_number_that_no_cell_computes_is_found() -> None:
-    text = "# Part 10\n\nThe loss is 4.14, of 1,200 tokens. `7.7` is code, [chapter 12](12.ipynb) a link, ChatGLM-6B a name, 93 % not."
+    text = "# Part 10\n\nThe loss is 4.14, of 1,200 tokens. `7.7` is code, [chapter 12](12.ipynb) a link, 93 % not."
     assert NUMBER.findall(ELSEWHERE.sub(" ", text)) == ["4.14", "1,200", "93"]
