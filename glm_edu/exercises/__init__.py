@@ -64,7 +64,7 @@ def judge_number(answer: object, right: int, slips: Sequence[Slip], advice: str 
     for slip in slips:
         if answer == slip.wrong:
             return Verdict(False, slip.kind, slip.hint)
-    size = "many" if answer > right else "few"
+    size = "large" if answer > right else "small"
     return Verdict(False, "another number", f"{answer} is too {size}; {advice}.")
 
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from glm_edu.exercises import CLOSE, NOT_YET, Answer, Slip, Try, Verdict, judge
+from glm_edu.exercises import CLOSE, NOT_YET, Answer, Slip, Try, Verdict, judge, judge_numbers
 from glm_edu.model.attention import attention_scores
 
 Rows = Float[Tensor, "q d"]
@@ -35,7 +35,7 @@ PREDICTIONS: dict[str, tuple[int, tuple[Slip, ...]]] = {
         Slip("the sign", "A hidden score has to be far below the others.", 280000),
         Slip("divided again", "c is multiplied after the mask. It was divided before.", -357),
     )),
-    "layers": (5, (
+    "same_bits": (5, (
         Slip("as if numbers were exact", "In exact arithmetic c leaves no trace in any layer. float16 rounds.", 28),
         Slip("layer 1 alone", "c = 1 changes nothing. Which other divisions does float16 do without rounding?", 1),
         Slip("layer 1 is missing", "Dividing by c = 1 is exact too.", 4),
@@ -46,22 +46,23 @@ PREDICTIONS: dict[str, tuple[int, tuple[Slip, ...]]] = {
 }  # fmt: skip
 
 
-def check_prediction(variance: object, hidden: object, layers: object) -> Verdict:
-    """Exercise 1: the variance of q . k in ChatGLM-6B, a hidden score of its last layer, layers with the same bits."""
-    for (name, (right, slips)), answer in zip(PREDICTIONS.items(), (variance, hidden, layers), strict=True):
-        if answer is None or answer is ...:
-            return Verdict(False, NOT_YET, f"put your number in the place of the three dots: {name}.")
-        if isinstance(answer, bool) or not isinstance(answer, int | float):
-            return Verdict(False, "not a number", f"{name} is a {type(answer).__name__}.")
-        if not _near(answer, right):
-            other = Slip("another number", f"{answer:g} is too {'large' if answer > right else 'small'}.", None)
-            slip = next((slip for slip in slips if _near(answer, slip.wrong)), other)
-            return Verdict(False, f"{name}, {slip.kind}", slip.hint)
-    return Verdict(True, "right", ", ".join(f"{name} {right}" for name, (right, _) in PREDICTIONS.items()) + ".")
+def check_prediction(variance: object, hidden: object, same_bits: object) -> Verdict:
+    """Exercise 1: the variance of q . k in ChatGLM-6B, a hidden score of its last layer, layers with the same bits.
+
+    A variance may be measured, and a wrong score a quotient: a number with a fraction counts as the known one near it.
+    """
+    answers = [_whole(name, answer) for name, answer in zip(PREDICTIONS, (variance, hidden, same_bits), strict=True)]
+    told = ", ".join(f"{name} {right}" for name, (right, _) in PREDICTIONS.items())
+    return judge_numbers(PREDICTIONS, answers, f"{told}.", "work it out again")
 
 
-def _near(answer: float, value: float) -> bool:
-    return math.isclose(answer, value, rel_tol=0.03, abs_tol=0.1)
+def _whole(name: str, answer: object) -> object:
+    if not isinstance(answer, float) or not math.isfinite(answer):
+        return answer
+    right, slips = PREDICTIONS[name]
+    known = (right, *(slip.wrong for slip in slips))
+    near = (value for value in known if math.isclose(answer, value, rel_tol=0.03, abs_tol=0.1))
+    return next(near, round(answer))
 
 
 # ---- 2. implement: the scores of one head, layer-scaled ----

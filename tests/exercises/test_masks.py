@@ -247,7 +247,7 @@ def test_what_is_no_count_is_told(answer):
 
 
 def test_a_count_that_no_known_mistake_makes_is_told_its_direction():
-    assert "too many" in check_cells(66).hint and "too few" in check_cells(64).hint
+    assert "too large" in check_cells(66).hint and "too small" in check_cells(64).hint
 
 
 # ---- what is wrong before the numbers are ----
