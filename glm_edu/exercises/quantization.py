@@ -36,7 +36,11 @@ def _wrong_sizes(numbers: int) -> tuple[Slip, ...]:
 
 
 SIZES = {
-    "int8": (EIGHT + SCALES, (*_wrong_sizes(EIGHT), Slip("not quantized", "That is float16.", 2 * EIGHT))),
+    "int8": (EIGHT + SCALES, (
+        *_wrong_sizes(EIGHT),
+        Slip("not quantized", "That is float16.", 2 * EIGHT),
+        Slip("half a byte each", "That is int4. An int8 number is a whole byte.", FOUR + SCALES),
+    )),
     "int4": (FOUR + SCALES, (
         *_wrong_sizes(FOUR),
         Slip("a byte each", "That is int8. Two int4 numbers share a byte.", EIGHT + SCALES),
