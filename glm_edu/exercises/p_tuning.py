@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from glm_edu.config import ModelConfig
-from glm_edu.exercises import CLOSE, NOT_YET, Answer, Slip, Try, Verdict, judge, judge_number
+from glm_edu.exercises import CLOSE, NOT_YET, Answer, Slip, Try, Verdict, judge, judge_numbers
 
 Tokens = Float[Tensor, "n k d"]
 Rows = Float[Tensor, "p width"]
@@ -23,7 +23,6 @@ Layers = Float[Tensor, "L two g p d"]
 # ---- 1. predict: how large is a row, and how far does the cache count? ----
 
 _FIRST, _SECOND = ModelConfig.preset("chatglm-6b"), ModelConfig.preset("chatglm2-6b")
-OTHER = "another number"
 LENGTH, PROMPT = 128, 20  # a prefix, and a prompt behind it
 
 
@@ -56,12 +55,10 @@ COUNTS = {
 
 def check_counts(first: object, second: object, cached: object, position: object) -> Verdict:
     """Exercise 1: numbers in a row of ChatGLM-6B's and ChatGLM2-6B's prefix, cache.length, the first position."""
-    for (name, (right, slips)), answer in zip(COUNTS.items(), (first, second, cached, position), strict=True):
-        verdict = judge_number(answer, right, slips)
-        if not verdict.ok:
-            hint = "what has a key and a value, and how many of them?" if verdict.kind == OTHER else verdict.hint
-            return Verdict(False, verdict.kind, f"{name}: {hint}")
-    return Verdict(True, "right", ", ".join(f"{right:,}" for right, _ in COUNTS.values()) + ".")
+    told = ", ".join(f"{right:,}" for right, _ in COUNTS.values()) + "."
+    return judge_numbers(
+        COUNTS, (first, second, cached, position), told, "ask what has keys and values, and what has a position"
+    )
 
 
 # ---- 2. implement: attention with a prefix ----

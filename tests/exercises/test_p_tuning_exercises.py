@@ -87,4 +87,4 @@ def test_counts_are_judged_one_after_the_other():
         for slip in slips:
             verdict = check_counts(*RIGHT[:place], slip.wrong, *[...] * (3 - place))
             assert (verdict.kind, verdict.hint) == (slip.kind, f"{name}: {slip.hint}")
-    assert check_counts(7, 7, 7, 7).hint.startswith("ChatGLM-6B: what has a key")
+    assert check_counts(7, 7, 7, 7).hint.startswith("ChatGLM-6B: 7 is too small; ask what has keys")

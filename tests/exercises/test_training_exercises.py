@@ -17,12 +17,13 @@ def test_the_first_loss_is_that_of_equal_chances():
     chances = torch.zeros(1, 2, training.VOCABULARY)
     assert check_first_loss(round(F.cross_entropy(chances[:, 0], torch.tensor([5])).item())).kind == "right"
     assert sum(check_first_loss(n).ok for n in range(3100)) == 1
+    assert check_first_loss(8.0).ok and check_first_loss(math.log(training.VOCABULARY)).ok
 
 
 @pytest.mark.parametrize(
     "answer, kind",
     [(12, "in bits"), (3, "in powers of ten"), (3008, "the number of tokens"), (0, "as if it knew"),
-     (1, "the probability"), (7, "another number"), (8.0, "not a whole number"), (..., "not written yet")],
+     (1, "the probability"), (7, "another number"), (7.5, "not a whole number"), (..., "not written yet")],
 )  # fmt: skip
 def test_a_wrong_first_loss_gets_the_hint_of_its_kind(answer, kind):
     verdict = check_first_loss(answer)
