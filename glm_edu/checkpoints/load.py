@@ -123,7 +123,7 @@ def read(
         for part in official.parts:
             rows = cut(part.ours, part.rows(found[official.name]))
             tensor = rows.to(device, torch.int8 if official.quantized else dtype).flatten(0, 1).contiguous()
-            narrower = min(rows, tensor, key=Tensor.element_size)  # half the bytes, and an overflow shows in it
+            narrower = min(tensor, rows, key=Tensor.element_size)  # half the bytes, and an overflow shows in it
             if not official.quantized and not is_finite(narrower) and official.name not in damaged:
                 damaged.append(official.name)
             ours |= put(part.ours, tensor)

@@ -359,6 +359,15 @@ def test_weights_that_are_no_numbers_are_warned_about_by_name(broken: Broken, va
     assert not model.head.weight.isfinite().all()
 
 
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
+def test_a_weight_that_the_dtype_cannot_hold_is_warned_about(broken: Broken, stored: torch.dtype) -> None:
+    """bfloat16 is as wide as float16 and reaches much further."""
+    directory, bad = broken("chatglm2"), "transformer.output_layer.weight"
+    _rewrite(directory, lambda tensors: tensors.update({bad: (tensors[bad] + 1e9).to(stored)}))
+    with pytest.warns(CheckpointWarning, match=f"infinite weights in {bad}"):
+        assert Transformer.from_pretrained(directory, dtype=torch.float16).head.weight.isinf().all()
+
+
 def test_sound_weights_are_not_warned_about(saved: Callable[..., Path]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
