@@ -35,13 +35,14 @@ def clock_plane(
 ) -> Figure:
     """Each token at its place: position to the right, block upwards; and under it the same as two rows of ids.
 
-    The live controls choose a way to count, and which of its sequences is shown (``at`` of them at first): the number
-    of tokens before the mask token. With one clock all tokens lie in row 0. Two tokens at one place are counted.
+    The live control chooses a way to count, where there are several, or which of the sequences is shown (``at`` of them
+    at first): the number of tokens before the mask token. With one clock all tokens lie in row 0. Two tokens at one
+    place are counted.
 
     Raises:
         InputError: ids that do not fit their tokens, more than two clocks, or ways of different length.
     """
-    check_choice("ways", ways, chosen)
+    check_choice("ways", ways, chosen, least=1)
     lengths = {len(sequences) for sequences in ways.values()}
     if len(lengths) > 1 or not 0 <= at < min(lengths):
         raise InputError(

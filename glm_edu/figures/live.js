@@ -476,9 +476,10 @@
   function clockPlane(figure, data, words) {
     const state = { way: data.chosen, at: data.at };
     const names = Object.keys(data.ways);
+    const last = data.ways[names[0]].length - 1;
     const way = choice(words.way, names.map((name) => [name, name]), state.way, (name) => change({ way: name }));
-    const place = slider(words.place, 0, data.ways[names[0]].length - 1, state.at, (at) => change({ at }));
-    const view = frame(figure, [way, place], "");
+    const place = slider(words.place, 0, last, state.at, (at) => change({ at }));
+    const view = frame(figure, [...(names.length > 1 ? [way] : []), ...(last ? [place] : [])], ""); // no control for one
     const [plane, ids] = view.picture.querySelectorAll("table");
     const shown = (text) => (text ? [make("span", [...text].length > 3 ? { class: "up" } : {}, text)] : []);
 
@@ -509,36 +510,28 @@
 
   /* Two sliders turn the hands of every dial: together, which changes no number, and apart, which walks the curve. */
   function rotaryClocks(figure, data, words) {
-    const state = { shift: data.shift, distance: data.distance };
-    const shift = slider(words.shift, 0, data.shifts, state.shift, (value) => go({ shift: value }));
-    const distance = slider(words.distance, 0, data.farthest, state.distance, (value) => go({ distance: value }));
-    const view = frame(figure, [shift, distance], words.hint);
-    const dials = [...view.picture.querySelectorAll(".glm-dial:not(.rest)")];
-    const said = view.picture.querySelector(".glm-score-now");
-    const dot = view.picture.querySelector(".dot");
-    const points = view.picture.querySelector(".curve").getAttribute("d").slice(1).split("L").map((point) => point.split(" "));
+    const shift = slider(words.shift, 0, data.shifts, data.shift, go);
+    const view = frame(figure, [shift], words.hint);
+    const rows = [...view.picture.querySelectorAll(".glm-dials")].map((row) => row.querySelectorAll(".glm-dial:not(.rest)"));
+    const said = view.picture.querySelectorAll(".glm-score-now");
     const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
 
     function turn(hand, angle) {
       const length = Number(hand.dataset.length);
       hand.setAttribute("d", `M0 0L${(length * Math.cos(angle)).toFixed(1)} ${(-length * Math.sin(angle)).toFixed(1)}`);
     }
-    function go(update) {
-      Object.assign(state, update);
-      shift.set(state.shift);
-      distance.set(state.distance);
-      const now = rotaryHands(data, state.shift, state.distance);
-      dials.forEach((dial, i) => {
-        turn(dial.querySelector(".query"), now.angles[i][0]);
-        turn(dial.querySelector(".key"), now.angles[i][1]);
-        dial.querySelector("b").textContent = signed(now.parts[i]);
+    function go(by) {
+      shift.set(by);
+      data.distances.forEach((distance, row) => {
+        const now = rotaryHands(data, by, distance);
+        rows[row].forEach((dial, i) => {
+          turn(dial.querySelector(".query"), now.angles[i][0]);
+          turn(dial.querySelector(".key"), now.angles[i][1]);
+          dial.querySelector("b").textContent = signed(now.parts[i]);
+        });
+        said[row].textContent = fill(words.read, { d: distance, k: by, q: by + distance, s: signed(now.score) });
       });
-      const [x, y] = points[state.distance];
-      dot.setAttribute("cx", x);
-      dot.setAttribute("cy", y);
-      const values = { k: state.shift, q: state.shift + state.distance, d: state.distance, s: signed(now.score), by: state.shift };
-      said.textContent = fill(words.read, values);
-      view.describe(fill("shift" in update ? words.shifted : words.parted, values));
+      view.describe(fill(words.shifted, { by }));
     }
   }
 

@@ -8,10 +8,10 @@ from glm_edu.figures.markup import esc
 MOST = 8  # figure.css has a rule for each
 
 
-def check_choice(what: str, names: Collection[str], chosen: str) -> None:
-    """Raise InputError unless there are two to eight names, ``chosen`` among them."""
-    if not 2 <= len(names) <= MOST:
-        raise InputError(f"{what} has {len(names)} entries; a choice is from 2 to {MOST}.")
+def check_choice(what: str, names: Collection[str], chosen: str, least: int = 2) -> None:
+    """Raise InputError unless there are ``least`` to eight names, ``chosen`` among them."""
+    if not least <= len(names) <= MOST:
+        raise InputError(f"{what} has {len(names)} entries; a choice is from {least} to {MOST}.")
     if chosen not in names:
         raise InputError(f"chosen is {chosen!r}, which {what} does not have; it has {', '.join(names)}.")
 

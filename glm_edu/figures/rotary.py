@@ -1,12 +1,13 @@
 """Rotary clocks: each pair of a head as a dial with a hand of the query and one of the key, and the score by distance.
 
-The live controls move both tokens together (every hand turns, no number moves) and apart (the score walks along its
-curve).
+A row of dials is a distance between the two tokens. The live control moves both tokens: in every row all hands turn,
+and no number moves.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -25,35 +26,39 @@ Hands = tuple[list[tuple[float, float]], list[float], float]  # angles of query 
 
 def rotary_clocks(
     query: Float[Tensor, "pairs 2"], key: Float[Tensor, "pairs 2"], frequencies: Float[Tensor, " pairs"], *,
-    rest: float | None = None, shift: int = 0, distance: int = 1, shifts: int = 100, farthest: int = 24,
+    rest: float | None = None, shift: int = 0, distances: Sequence[int] = (1, 4), shifts: int = 100, farthest: int = 24,
     caption: str = "", title: str = "",
 ) -> Figure:  # fmt: skip
-    """One dial a pair, and the score against the distance of the two tokens.
+    """One dial a pair, in a row for each distance, and the score against the distance of the two tokens.
 
     Args:
         query, key: the vectors before they are turned, as pairs (``pairs_of``); scale one of them if the score should
             be divided by sqrt(d).
         frequencies: by how many radians each pair turns with each position.
         rest: what the part of the head that does not turn adds to the score; None: all of it turns.
-        shift, distance: the key stands at ``shift``, the query ``distance`` further on, until a slider is moved.
-        shifts, farthest: how far the sliders go.
+        shift: where the key stands until the slider is moved.
+        distances: how much further on the query stands, in each row.
+        shifts, farthest: how far the slider goes, and the curve.
 
     Raises:
-        InputError: shapes that do not fit each other, NaN, or a start that the sliders do not reach.
+        InputError: shapes that do not fit each other, NaN, a start that the slider does not reach, or no row.
     """
     for name, tensor, axes in (("query", query, "pairs 2"), ("key", key, "pairs 2"), ("frequencies", frequencies, "p")):
         check_rank(name, tensor, axes)
         check_finite(name, tensor)
     if not query.shape == key.shape == (len(frequencies), 2):
         raise InputError(f"query {[*query.shape]}, key {[*key.shape]} and {len(frequencies)} frequencies do not fit.")
-    if not (0 <= shift <= shifts and 0 <= distance <= farthest):
-        raise InputError(f"shift {shift} of {shifts}, distance {distance} of {farthest}: start within the sliders.")
+    if not (0 <= shift <= shifts and distances and all(0 <= distance <= farthest for distance in distances)):
+        raise InputError(
+            f"shift {shift} of {shifts}, distances {[*distances]} of {farthest}: start within the slider and the curve."
+        )
     data = {
         "query": _polar(query), "key": _polar(key), "rest": None if rest is None else significant(rest, 3),
         "frequencies": [significant(turn) for turn in frequencies.tolist()],
-        "shift": shift, "distance": distance, "shifts": shifts, "farthest": farthest,
+        "shift": shift, "distances": [*distances], "shifts": shifts, "farthest": farthest,
     }  # fmt: skip
-    return Figure("rotary_clocks", data, _alt(data), _dials(data) + _said(data) + _curve(data), caption, title)
+    rows = "".join(_row(data, distance, last=distance == distances[-1]) for distance in distances)
+    return Figure("rotary_clocks", data, _alt(data), rows + _key() + _curve(data), caption, title)
 
 
 def pairs_of(x: Num[Tensor, "*b r"], pairing: str) -> Num[Tensor, "*b r/2 2"]:
@@ -85,18 +90,26 @@ def _polar(pairs: Tensor) -> list[list[float]]:
     return [[significant(n, 3), significant(a, 3)] for n, a in zip(lengths.tolist(), angles.tolist(), strict=True)]
 
 
-def _dials(data: dict[str, Any]) -> str:
-    angles, parts, _ = hands(data, data["shift"], data["distance"])
-    words, periods = WORDS["rotary_clocks"], (2 * math.pi / turn for turn in data["frequencies"])
+def _row(data: dict[str, Any], distance: int, *, last: bool) -> str:
+    """The dials of one distance under its score; the last row says how long a turn takes."""
+    angles, parts, score = hands(data, data["shift"], distance)
+    periods = [fill("rotary_clocks", "period", n=_tokens(2 * math.pi / turn)) for turn in data["frequencies"]]
     lengths = zip(_lengths(data["query"]), _lengths(data["key"]), strict=True)
     dials = ""
     for both, sizes, part, period in zip(angles, lengths, parts, periods, strict=True):
         drawn = _hand("key", sizes[1], both[1]) + _hand("query", sizes[0], both[0])
-        dials += _dial("", drawn, part, fill("rotary_clocks", "period", n=_tokens(period)))
+        dials += _dial("", drawn, part, period if last else "")
     if data["rest"] is not None:
-        dials += _dial(" rest", "", data["rest"], words["rest"])
-    key = "".join(f"<span><i class={side}></i>{esc(words[side])}</span>" for side in ("query", "key"))
-    return f'<div class="glm-dials">{dials}</div><p class="glm-hands">{key}<span>{esc(words["under"])}</span></p>'
+        dials += _dial(" rest", "", data["rest"], WORDS["rotary_clocks"]["rest"] if last else "")
+    values = {"d": distance, "k": data["shift"], "q": data["shift"] + distance, "s": _signed(score)}
+    said = esc(fill("rotary_clocks", "read", **values))
+    return f'<p class="glm-score-now">{said}</p><div class="glm-dials">{dials}</div>'
+
+
+def _key() -> str:
+    words = WORDS["rotary_clocks"]
+    sides = "".join(f"<span><i class={side}></i>{esc(words[side])}</span>" for side in ("query", "key"))
+    return f'<p class="glm-hands">{sides}<span>{esc(words["under"])}</span></p>'
 
 
 def _lengths(pairs: list[list[float]]) -> list[float]:
@@ -107,7 +120,8 @@ def _lengths(pairs: list[list[float]]) -> list[float]:
 
 def _dial(kind: str, drawn: str, part: float, under: str) -> str:
     svg = f'<svg viewBox="-50 -50 100 100" aria-hidden="true"><circle r="47"/>{drawn}</svg>'
-    return f'<div class="glm-dial{kind}">{svg}<b>{_signed(part)}</b><small>{esc(under)}</small></div>'
+    under = f"<small>{esc(under)}</small>" if under else ""
+    return f'<div class="glm-dial{kind}">{svg}<b>{_signed(part)}</b>{under}</div>'
 
 
 def _hand(side: str, length: float, angle: float) -> str:
@@ -116,14 +130,8 @@ def _hand(side: str, length: float, angle: float) -> str:
     return f'<path class="{side}" data-length="{length:.3g}" d="M0 0L{x:.1f} {y:.1f}"/>'
 
 
-def _said(data: dict[str, Any]) -> str:
-    score = hands(data, data["shift"], data["distance"])[2]
-    values = {"k": data["shift"], "q": data["shift"] + data["distance"], "d": data["distance"], "s": _signed(score)}
-    return f'<p class="glm-score-now">{esc(fill("rotary_clocks", "read", **values))}</p>'
-
-
 def _curve(data: dict[str, Any]) -> str:
-    """The score at every distance, with a dot at the one that the dials show."""
+    """The score at every distance, with a dot at each one that the dials show."""
     scores = [hands(data, 0, distance)[2] for distance in range(data["farthest"] + 1)]
     low, high = min(0.0, *scores), max(0.0, *scores)
     points = [(_x(data, d), _y(score, low, high)) for d, score in enumerate(scores)]
@@ -134,9 +142,8 @@ def _curve(data: dict[str, Any]) -> str:
     step = max(1, math.ceil(data["farthest"] / 6))
     ticks = "".join(_text(_x(data, d), BOTTOM + 17, str(d), "middle") for d in range(0, data["farthest"] + 1, step))
     axis = _text((LEFT + RIGHT) / 2, HEIGHT - 2, WORDS["rotary_clocks"]["axis"], "middle")
-    x, y = points[data["distance"]]
-    dot = f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="5"/>'
-    shown = f'{lines}{words}{ticks}{axis}<path class=curve d="{path}"/>{dot}'
+    dots = "".join('<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="5"/>'.format(*points[d]) for d in data["distances"])
+    shown = f'{lines}{words}{ticks}{axis}<path class=curve d="{path}"/>{dots}'
     return f'<svg class="glm-score" viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true">{shown}</svg>'
 
 
@@ -164,4 +171,5 @@ def _tokens(period: float) -> str:
 def _alt(data: dict[str, Any]) -> str:
     shown = [distance for distance in (0, 1, 2, 4, 8, 16, 32) if distance <= data["farthest"]]
     scores = ", ".join(f"{d}: {_signed(hands(data, 0, d)[2], 1)}" for d in shown)
-    return fill("rotary_clocks", "alt", n=len(data["frequencies"]), d=data["distance"], scores=scores)
+    rows = " and ".join(map(str, data["distances"]))
+    return fill("rotary_clocks", "alt", n=len(data["frequencies"]), d=rows, scores=scores)

@@ -25,7 +25,7 @@ def explore_rotary(
     def draw(base: float, shift: int, distance: int) -> Figure:
         turns = inverse_frequencies(2 * len(query), base)
         return rotary_clocks(
-            query, key, turns, rest=rest, shift=shift, distance=distance, shifts=shifts, farthest=farthest,
+            query, key, turns, rest=rest, shift=shift, distances=[distance], shifts=shifts, farthest=farthest,
             caption=caption,
         )  # fmt: skip
 

@@ -87,6 +87,13 @@ def planes() -> Figure:
     )
 
 
+def towers() -> Figure:
+    """Two prompts counted in one way."""
+    ways = planes().data["ways"]["tower"]
+    prompts = [Clocked(way["tokens"], torch.tensor(way["positions"]), 3, way["parts"].index("mark")) for way in ways]
+    return clock_plane({"tower": prompts}, chosen="tower")
+
+
 def caches() -> Figure:
     """Two rounds of a chat, a prefix model beside a causal one."""
     first, then = torch.full((2, 4), 2), torch.tensor([[0, 0, 1, 2, 2, 2], [1, 1, 1, 2, 2, 2]])
@@ -162,6 +169,7 @@ def figures() -> dict[str, Figure]:
         "cache": caches(),
         "clocks": clocks(),
         "planes": planes(),
+        "towers": towers(),
         "switches": switches(),
         "beside": side_by_side(
             {name: Table(["in"], ["one", "two"], [[Cell(name, 0.5, "told", "x"), Cell("2", 0, "")]]) for name in "ab"},
@@ -193,7 +201,9 @@ def clocks() -> Figure:
     torch.manual_seed(3)
     query, key = torch.randn(2, 4, 2)
     turns = torch.tensor([1.0, 0.1, 0.01, 0.001])
-    return rotary_clocks(query, key, turns, rest=-0.5, distance=2, shifts=60, farthest=12, caption="**Move** both.")
+    return rotary_clocks(
+        query, key, turns, rest=-0.5, distances=(2, 5), shifts=60, farthest=12, caption="**Move** both."
+    )
 
 
 def strips() -> dict[str, list[Part]]:

@@ -52,6 +52,14 @@ def test_controls_place_every_token_of_every_sequence(visit: Visit):
     assert "All 2 tokens of the answer stand at one place." in said
 
 
+@in_browser_thread
+def test_what_has_one_choice_has_no_control_for_it(visit: Visit):
+    figure = visit.figure("towers")
+    assert figure.locator("input").evaluate_all("inputs => inputs.map(input => input.type)") == ["range"]
+    figure.get_by_label("Tokens before the mask").fill("1")
+    assert figure.evaluate(TEXTS, ".glm-ids tr") == [["a", "b", "[M]", "<sop>", "c"], [*"01222"], [*"00012"]]
+
+
 def test_one_clock_has_one_row_of_ids_and_lies_on_the_ground():
     data = planes().data["ways"]
     figure = clock_plane({name: [Clocked(list("ab"), torch.tensor([[0, 1]]), 1, 0)] for name in "xy"}, chosen="y")

@@ -1,4 +1,4 @@
-"""Rotary clocks: the hands and the score are those of the network, and the sliders in the page turn them alike."""
+"""Rotary clocks: the hands and the score are those of the network, and the slider in the page turns them alike."""
 
 import math
 from dataclasses import replace
@@ -16,6 +16,10 @@ from glm_edu.model.rotary import angle_table, apply_rotary, frequencies
 from glm_edu.widgets import explore_rotary
 
 DATA = clocks().data
+
+
+def signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
 
 
 @pytest.mark.parametrize("name", ["tiny-llama", "tiny-chatglm2"])
@@ -44,13 +48,18 @@ def test_a_shift_turns_every_hand_and_moves_no_number():
 def test_the_picture_without_a_script_shows_the_start():
     figure = clocks()
     page = Markup(figure.picture)
-    angles, parts, score = hands(DATA, 0, 2)
-    assert [text for text in page.text["b"]] == [f"{x:+.2f}".replace("-", "−") for x in (*parts, -0.5)]
-    assert f"distance 2, score {score:+.2f}".replace("-", "−") in page.text["p"][1]
     drawn = [path for path in page.all("path") if path.get("class") == "query"]
-    x, y = (float(part) for part in drawn[0]["d"].split("L")[1].split())
-    assert math.atan2(-y, x) == pytest.approx(math.remainder(angles[0][0], math.tau), abs=0.05)
-    assert page.text["small"][-1] == "does not turn" and page.text["small"][0] == "6.3 tokens"
+    numbers = []
+    for row, distance in enumerate((2, 5)):
+        angles, parts, score = hands(DATA, 0, distance)
+        numbers += [signed(x) for x in (*parts, -0.5)]
+        assert page.text["p"][row] == f"Distance {distance}: key at 0, query at {distance}, score {signed(score)}"
+        x, y = (float(part) for part in drawn[4 * row]["d"].split("L")[1].split())
+        assert math.atan2(-y, x) == pytest.approx(math.remainder(angles[0][0], math.tau), abs=0.05)
+    assert page.text["b"] == numbers
+    assert page.text["small"][-1] == "does not turn" and page.text["small"][0] == "6.3 tokens", "under the last row"
+    assert len(page.text["small"]) == 5
+    assert len([circle for circle in page.all("circle") if circle.get("class") == "dot"]) == 2, "one a row"
 
 
 @pytest.mark.parametrize(
@@ -59,8 +68,9 @@ def test_the_picture_without_a_script_shows_the_start():
         ({"key": torch.ones(2, 2)}, "do not fit"),
         ({"frequencies": torch.ones(3)}, "do not fit"),
         ({"query": torch.ones(4, 3), "key": torch.ones(4, 3)}, "do not fit"),
-        ({"distance": 25}, "start within the sliders"),
-        ({"shift": -1}, "start within the sliders"),
+        ({"distances": (1, 25)}, "start within the slider"),
+        ({"distances": ()}, "start within the slider"),
+        ({"shift": -1}, "start within the slider"),
         ({"query": torch.full((4, 2), float("nan"))}, "NaN"),
     ],
 )
@@ -92,23 +102,23 @@ def test_the_page_turns_the_hands_as_python_does(visit):
 
 
 @in_browser_thread
-def test_the_first_slider_turns_hands_and_the_second_moves_the_score(visit):
+def test_the_slider_turns_the_hands_of_every_row_and_no_number(visit):
     figure = visit.figure("clocks")
-    shift, distance = figure.locator("input[type=range]").all()
     numbers = figure.locator(".glm-dial b")
-    query, dot = figure.locator(".query").nth(1), figure.locator(".dot")
-    before, drawn, at = numbers.all_text_contents(), query.get_attribute("d"), dot.get_attribute("cx")
-    shift.press("End")
-    assert numbers.all_text_contents() == before and dot.get_attribute("cx") == at
-    assert query.get_attribute("d") != drawn
+    hand = "figure => [...figure.querySelectorAll('path.query, path.key')].map(path => path.getAttribute('d'))"
+    before, drawn = numbers.all_text_contents(), figure.evaluate(hand)
+    figure.get_by_label("Move both tokens by").press("End")
+    assert numbers.all_text_contents() == before
+    turned = figure.evaluate(hand)
+    assert len(turned) == 16 and all(old != new for old, new in zip(drawn, turned, strict=True))
+    x, y = (float(part) for part in turned[-1].split("L")[1].split())  # the slow query of the last row
+    assert math.atan2(-y, x) == pytest.approx(math.remainder(hands(DATA, 60, 5)[0][-1][0], math.tau), abs=0.05)
     assert "Both tokens moved by 60" in figure.locator(".glm-read").text_content()
-    distance.press("ArrowRight")
-    _, parts, score = hands(DATA, 60, 3)
-    assert numbers.all_text_contents()[:4] == [f"{part:+.2f}".replace("-", "−") for part in parts]
-    assert f"Key at 60, query at 63: distance 3, score {score:+.2f}".replace("-", "−") == (
-        figure.locator(".glm-score-now").text_content()
-    )
-    assert dot.get_attribute("cx") != at
+    scores = (signed(hands(DATA, 60, distance)[2]) for distance in (2, 5))
+    assert figure.locator(".glm-score-now").all_text_contents() == [
+        f"Distance {distance}: key at 60, query at {60 + distance}, score {score}"
+        for distance, score in zip((2, 5), scores, strict=True)
+    ]
 
 
 def test_the_widget_draws_with_another_base():
@@ -118,4 +128,4 @@ def test_the_widget_draws_with_another_base():
     box.controls["base"].value = 100.0
     box.controls["distance"].value = 9
     assert box.figure.data["frequencies"] == pytest.approx([1, 0.3162, 0.1, 0.03162])
-    assert (box.figure.data["distance"], box.figure.data["rest"]) == (9, None)
+    assert (box.figure.data["distances"], box.figure.data["rest"]) == ([9], None)
