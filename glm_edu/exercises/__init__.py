@@ -144,12 +144,16 @@ def _form(result: object, want: Tensor) -> Verdict | None:
         return Verdict(False, "the shape", f"the function returns {list(result.shape)}; it should be {shape}.")
     if _words(result.dtype) != (words := _words(want.dtype)):
         return Verdict(False, "the kind of number", f"the function returns {result.dtype}; it should hold {words}.")
+    if (result.layout, result.device) != (want.layout, want.device):
+        return Verdict(False, "not plain numbers", f"the function returns a {result.layout} on {result.device}.")
     return None
 
 
 def _words(dtype: torch.dtype) -> str:
     if dtype == torch.bool:
         return "True and False"
+    if dtype.is_complex:
+        return "complex numbers"
     return "numbers with a fraction" if dtype.is_floating_point else "whole numbers"
 
 

@@ -78,8 +78,8 @@ def _row(given: tuple[Fused, int], index: tuple[int, ...], got: float, wanted: f
     fused, heads = given
     width = fused[0].numel()  # numbers are counted through the file, so a number tells its row
     sizes = f"with {heads} heads of {len(fused) // (3 * heads)}"
-    mine, right = int(got) // width, int(wanted) // width
-    return f"{sizes}, your row {index[0]} is row {mine} of the file; it should be row {right}."
+    mine, right = got // width, wanted // width
+    return f"{sizes}, your row {index[0]} is row {mine:.0f} of the file; it should be row {right:.0f}."
 
 
 # ---- 3. debug: one token asks, and the heads of a group are folded into queries ----

@@ -18,6 +18,7 @@ Block = Callable[..., Hidden]
 Layer = Callable[[Tensor], Tensor]  # a sub-layer or a norm: [b s h] -> [b s h]
 
 ALPHA = math.sqrt(2 * 28)
+MOST = 1e300  # an int may be larger than any float
 
 
 # ---- 1. predict: how long, and how much more ----
@@ -47,6 +48,7 @@ def check_prediction(length: object, factor: object) -> Verdict:
             return Verdict(False, NOT_YET, f"put your number in the place of the three dots: {name}.")
         if isinstance(answer, bool) or not isinstance(answer, int | float):
             return Verdict(False, "not a number", f"{name} is a {type(answer).__name__}.")
+        answer = max(-MOST, min(answer, MOST))
         if not _near(answer, right):
             size = "large" if answer > right else "small"
             other = Slip("another number", f"{answer:g} is too {size}.", None)
@@ -150,6 +152,8 @@ def check_names(answer: Answer) -> Verdict:
     given = run(answer, calls)
     if isinstance(given, Verdict):
         return given
+    if wrong := [type(name).__name__ for name in given if not isinstance(name, str)]:
+        return Verdict(False, "not a name", f"the function returns a {wrong[0]}; a name is a text.")
     wanted = [our_name(*call) for call in calls]
     if given == wanted:
         return Verdict(True, "right", f"{len(calls)} norms of {len(LAYERS)} models found their place.")

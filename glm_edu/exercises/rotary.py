@@ -203,4 +203,4 @@ def check_rows(answer: Answer) -> Verdict:
 def _row(given: tuple[Rows, int, int], index: tuple[int, ...], got: float, wanted: float) -> str:
     weight, heads, rotary_dim = given
     what = f"with {heads} heads of {len(weight) // heads} rows, {rotary_dim} of them turning"
-    return f"{what}: row {index[0]} should be row {int(wanted) // 3} of the weight; yours is row {int(got) // 3}."
+    return f"{what}: row {index[0]} should be row {wanted // 3:.0f} of the weight; yours is row {got // 3:.0f}."

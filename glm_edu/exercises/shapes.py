@@ -31,9 +31,12 @@ MEANING = {
 }  # fmt: skip
 
 
-def check_shapes(answer: Mapping[str, object]) -> Verdict:
+def check_shapes(answer: object) -> Verdict:
     """Exercise 1: the shapes, name -> tuple, that tiny-chatglm2 makes of 3 sequences of 5 ids."""
-    if missing := [name for name in PREDICTED if answer.get(name) in (None, ...)]:
+    answer = {} if answer is None or answer is ... else answer
+    if not isinstance(answer, Mapping):
+        return Verdict(False, "not a dict", f"this is a {type(answer).__name__}; it should be a dict: name -> shape.")
+    if missing := [name for name in PREDICTED if answer.get(name) is None or answer[name] is ...]:
         return Verdict(False, NOT_YET, f"there is no shape yet for {', '.join(missing)}.")
     config = ModelConfig.preset("tiny-chatglm2")
     with torch.random.fork_rng(), torch.no_grad(), record(model := Transformer(config), PREDICTED) as seen:

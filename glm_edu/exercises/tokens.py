@@ -177,6 +177,8 @@ def _judge(
         return results
     if wrong := [type(result).__name__ for result in results if not isinstance(result, kind)]:
         return Verdict(False, f"not {name}", f"the function returns a {wrong[0]}.")
+    if odd := [type(i).__name__ for result in results for i in result if not isinstance(i, str | int)]:
+        return Verdict(False, "not an id", f"the function returns {name} with a {odd[0]} in it.")
     if results == wanted:
         return Verdict(True, "right", f"equal to the package's own on {len(tries)} chats.")
     for slip in slips:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import torch
 from jaxtyping import Float
@@ -163,6 +164,7 @@ def _model(preset: str, **options: bool) -> Transformer:
     return model.requires_grad_(False)
 
 
+@cache
 def logits_tries() -> list[Try]:
     """The tuple and the model, of each family, and one whose final norm is switched off."""
     with torch.random.fork_rng():

@@ -224,6 +224,7 @@ def test_an_unknown_mistake_is_told_by_the_first_place_that_differs():
         return out
 
     assert check_rows(swapped).hint == "with 2 heads of 5, your row 0 is row 1 of the file; it should be row 0."
+    assert "row 0 is row nan of the file" in check_rows(lambda fused, heads: fused * float("nan")).hint
     assert check_fold(nudged).hint.startswith("with 8 heads and 2 groups, element 2 of head 7 is NaN; it should be ")
 
 

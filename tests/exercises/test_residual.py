@@ -100,6 +100,7 @@ def test_a_block_as_it_was_handed_over_is_not_written_yet():
     (479, 50, "factor, another number"),
     ("479", 56, "not a number"),
     (True, 56, "not a number"),
+    (10**400, 56, "length, another number"),
 ])  # fmt: skip
 def test_a_wrong_number_gets_its_hint(length, factor, kind):
     assert_kind(check_prediction(length, factor), kind)
@@ -157,7 +158,8 @@ def in_place(paper, layers):
     (name(embedding="embedding_norm"), "the embedding's norm"),
     (name(embedding="final_norm"), "first and last exchanged"),
     (first_digit, "another mistake"),
-    (lambda paper, layers: 7, "another mistake"),
+    (lambda paper, layers: 7, "not a name"),
+    (lambda paper, layers: torch.zeros(2).numpy(), "not a name"),
     (lambda paper: paper, "it stops with an error"),
     (lambda paper, layers: {}[paper], "it stops with an error"),
 ])  # fmt: skip

@@ -98,6 +98,7 @@ def test_an_unknown_mistake_is_shown_where_it_is():
     verdict = check_rows(lambda weight, heads, rotary_dim: rows_by_index(weight, heads, rotary_dim).flip(0))
     assert_kind(verdict, "another mistake")
     assert "row 0 should be row 0 of the weight; yours is row 23" in verdict.hint
+    assert "yours is row nan" in check_rows(lambda weight, heads, rotary_dim: weight * float("inf")).hint
 
 
 @pytest.mark.parametrize(

@@ -31,14 +31,24 @@ def test_the_right_shapes_pass(kind_of_sequence):
     assert verdict.ok and verdict.kind == "right", verdict
 
 
-@pytest.mark.parametrize("stub", [dict.fromkeys(RIGHT), dict.fromkeys(RIGHT, ...), {}, RIGHT | {"logits": None}])
+STUBS = (dict.fromkeys(RIGHT), dict.fromkeys(RIGHT, ...), {}, ..., None, RIGHT | {"logits": None})
+
+
+@pytest.mark.parametrize("stub", STUBS)
 def test_shapes_not_written(stub):
     assert (check_shapes(stub).ok, check_shapes(stub).kind) == (False, "not written yet")
+
+
+@pytest.mark.parametrize("answer", [list(RIGHT.values()), "shapes", 3])
+def test_what_is_no_dict_is_told_so(answer):
+    assert (check_shapes(answer).ok, check_shapes(answer).kind) == (False, "not a dict")
 
 
 @pytest.mark.parametrize(
     "name, shape, kind, word",
     [
+        ("embedding", torch.tensor([3, 5, 64]), "not a shape", "tuple of whole numbers"),
+        ("embedding", torch.tensor([3, 5, 64]).numpy(), "not a shape", "tuple of whole numbers"),
         ("blocks.1.attention.key", (3, 4, 5, 16), "size of an axis", "4 is the heads"),
         ("blocks.1.attention.query", (3, 4, 5, 64), "size of an axis", "64 is the hidden size"),
         ("blocks.1.feedforward.hidden", (3, 5, 256), "size of an axis", "another column of the family"),
