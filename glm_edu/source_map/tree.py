@@ -126,7 +126,7 @@ class Line:
 
 
 def module_tree(config: ModelConfig) -> list[Line]:
-    """Every module of the official model of ``config``, in the order in which it prints them."""
+    """Every module of the official model of ``config``, in the order in which it prints them; no P-tuning prefix."""
     leaves = {line.path: line for line in _leaves(config)}
     lines = []
     for path, kind in official_modules(config):
@@ -153,7 +153,7 @@ def official_modules(config: ModelConfig) -> Iterator[tuple[str, str]]:
 
 def _leaves(config: ModelConfig) -> Iterator[Line]:
     """The modules that hold parameters. Layers are alike, so one is built, without memory, and counted for all."""
-    parameters = dict(sketch(replace(config, num_layers=1, quantization_bits=0)).named_parameters())
+    parameters = dict(sketch(replace(config, num_layers=1, quantization_bits=0, prefix_length=0)).named_parameters())
     for path, stems in TABLES[config.layout].items():
         copies = config.num_layers if "{i}" in path else 1
         held = [parameters.get(f"{stem.format(i=0)}.{kind}") for stem in stems for kind in ("weight", "bias")]

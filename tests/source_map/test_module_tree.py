@@ -58,7 +58,7 @@ def test_its_leaves_are_the_tensors_of_the_official_file(case: str) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("changes", [{}, {"tied_head": True}, {"final_norm": False}], ids=str)
+@pytest.mark.parametrize("changes", [{}, {"tied_head": True}, {"final_norm": False}, {"prefix_length": 8}], ids=str)
 def test_its_count_is_that_of_the_config(preset: str, changes: dict) -> None:
     config = replace(ModelConfig.preset(preset), **changes)
     lines = module_tree(config)
