@@ -42,7 +42,9 @@ def assemble(models: Mapping[str, ModelConfig], choices: Mapping[str, str]) -> M
 
 
 def fields_of(config: ModelConfig, switch: str) -> dict[str, Any]:
-    """What a switch sets when it stands on ``config``."""
+    """What a switch sets when it stands on ``config``. Raises ConfigError for a switch that there is not."""
+    if switch not in (SIZE, *SWITCHES):
+        raise ConfigError(f"There is no switch {switch!r}. There are: {', '.join([SIZE, *SWITCHES])}.")
     named = {field for fields in SWITCHES.values() for field in fields}
     names = SWITCHES.get(switch) or [field for field in config.__dataclass_fields__ if field not in named]
     return {name: getattr(config, name) for name in names}
