@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from glm_edu.equations.evaluate import Inputs, value
+from glm_edu.errors import InputError
 
 Call = Callable[[Callable[..., Any], Inputs], Any]
 
@@ -58,16 +59,21 @@ class Equation:
         return sympy.latex(part, order="none", ln_notation=True, symbol_names=dict(self.written))
 
     def formula(self, at: Inputs | None = None) -> np.ndarray:
-        """The numbers of ``right``, in float64, from its tree."""
-        known = dict(self.sample if at is None else at)
+        """The numbers of ``right``, in float64, from its tree. Raises InputError where ``at`` leaves a symbol out."""
+        known = dict(self._given(at))
         for symbol, meaning in self.where:
             known[symbol.name] = value(meaning, known)
         return np.asarray(value(self.right, known), dtype=float).reshape(-1)
 
     def computed(self, at: Inputs | None = None, function: Callable[..., Any] | None = None) -> np.ndarray:
         """The same numbers from the function of the package, or from another in its place."""
-        found = self.call(function or self.function, self.sample if at is None else at)
+        found = self.call(function or self.function, self._given(at))
         return np.asarray(found.tolist() if isinstance(found, Tensor) else found, dtype=float).reshape(-1)
+
+    def _given(self, at: Inputs | None) -> Inputs:
+        if at is not None and (missing := [name for name in self.sample if name not in at]):
+            raise InputError(f"{self.name} has no value for {', '.join(missing)}; it needs {', '.join(self.sample)}.")
+        return self.sample if at is None else at
 
 
 def vector(numbers: Any) -> Tensor:

@@ -216,6 +216,12 @@ def test_a_symbol_without_a_value_and_an_index_below_1_are_refused() -> None:
         value(sympy.gamma(i), {"i": 2})
 
 
+@pytest.mark.parametrize("side", [Equation.formula, Equation.computed])
+def test_inputs_that_leave_a_symbol_out_are_told(side: Callable[..., Any]) -> None:
+    with pytest.raises(InputError, match="swiglu has no value for b; it needs a, b"):
+        side(EQUATIONS["swiglu"], {"a": 1.0})
+
+
 def test_mutations_reach_every_number_sign_and_operand() -> None:
     x, y = sympy.symbols("x y")
     expression = sympy.Add(sympy.Mul(2, x, evaluate=False), y, evaluate=False)
