@@ -21,7 +21,7 @@ from glm_edu.model.transformer import Transformer
 
 def clocks_at(ids: Int[Tensor, "1 s"], context: int, place: int) -> Int[Tensor, "1 2 s"]:
     """Both clocks of a row whose answer begins at index ``context`` and stands at position ``place``."""
-    index = torch.arange(ids.shape[1])  # s
+    index = torch.arange(ids.shape[1], device=ids.device)  # s
     position = index.where(index < context, place)  # s   counts the context, then stands still
     block = (index - context + 1).clamp(min=0)  # s   0 in the context, then 1, 2, 3
     return torch.stack([position, block])[None]  # 1 2 s
@@ -32,8 +32,10 @@ def fill_at(model: Transformer, ids: Int[Tensor, "1 s"], place: int, most: int =
     """The likeliest answer, an id at a time, to a prompt that ends with <sop>, if it stands at position ``place``.
 
     Raises:
-        InputError: a place that is not in the context, or no <sop> at the end.
+        InputError: more prompts than one, a place that is not in the context, or no <sop> at the end.
     """
+    if len(ids) != 1:
+        raise InputError(f"ids are {list(ids.shape)}: a place is that of one prompt, [1 s].")
     context = int(bos_index(ids, model.config))
     if not (context == ids.shape[1] - 1 and 0 <= place < context):
         raise InputError(f"place is {place} and <sop> stands at {context} of {ids.shape[1]}: a prompt ends with <sop>, "
@@ -42,5 +44,5 @@ def fill_at(model: Transformer, ids: Int[Tensor, "1 s"], place: int, most: int =
     logits = model(ids, position_ids=clocks_at(ids, context, place), cache=cache)  # 1 s v
     while len(written) < most and (token := int(logits[0, -1].argmax())) not in model.config.eos_ids:
         written.append(token)
-        logits = model(torch.tensor([[token]]), cache=cache)  # 1 1 v   the clocks go on from the cache
+        logits = model(ids.new_tensor([[token]]), cache=cache)  # 1 1 v   the clocks go on from the cache
     return written

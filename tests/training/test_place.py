@@ -50,3 +50,10 @@ def test_a_place_behind_the_context_is_refused(tang, place):
         fill_at(model, ids, place)
     with pytest.raises(GLMError, match="a prompt ends with <sop>"):
         fill_at(model, torch.cat([ids, ids[:, :1]], dim=1), 4)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_place_is_that_of_one_prompt_on_its_device(tang):
+    with pytest.raises(GLMError, match=r"ids are \[2, 3\]: a place is that of one prompt"):
+        fill_at(tang[0], torch.zeros(2, 3, dtype=torch.long), 0)
+    assert clocks_at(torch.zeros(1, 3, dtype=torch.long, device="meta"), 2, 0).device.type == "meta"
