@@ -12,6 +12,7 @@ from glm_edu.figures.film import attention_film
 from glm_edu.figures.groups import group_meter
 from glm_edu.figures.lens import lens_table, reading_table
 from glm_edu.figures.mask import mask_painter
+from glm_edu.figures.multiples import small_multiples
 from glm_edu.figures.norms import residual_norms, stream_norms
 from glm_edu.figures.overflow import largest_map
 from glm_edu.figures.palette import house_style
@@ -57,6 +58,7 @@ __all__ = [
     "score_stages",
     "shape_flow",
     "side_by_side",
+    "small_multiples",
     "split_map",
     "stream_norms",
     "switchboard",

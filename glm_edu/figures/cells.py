@@ -41,8 +41,8 @@ def cell_tables(
     tables: Mapping[str, Table], legend: str, chosen: str, alt: str, caption: str, title: str, wide: bool = False
 ) -> Figure:
     """The figure: one table, or one of several by radio buttons that need no script. ``wide`` leaves room for words."""
-    drawn = {name: _table(table, wide) for name, table in tables.items()}
-    data: dict[str, Any] = {"tables": {name: _data(table) for name, table in tables.items()}}
+    drawn = {name: drawn_table(table, wide) for name, table in tables.items()}
+    data: dict[str, Any] = {"tables": {name: table_data(table) for name, table in tables.items()}}
     if len(tables) == 1:
         return Figure("cells", data, alt, "".join(drawn.values()), caption, title)
     check_choice("tables", tables, chosen)
@@ -56,7 +56,8 @@ def shown_first(tables: Mapping[str, Table], chosen: str) -> Table:
     return tables[chosen] if chosen in tables else next(iter(tables.values()))
 
 
-def _table(table: Table, wide: bool) -> str:
+def drawn_table(table: Table, wide: bool = False) -> str:
+    """The table as HTML, shaded; ``wide`` leaves room for words."""
     rows = (token_row(row, "".join(map(_cell, cells))) for row, cells in zip(table.rows, table.cells, strict=True))
     name, heads = "glm-cells glm-wide" if wide else "glm-cells", token_heads(table.columns)
     return grid(name, len(table.columns), table.rows, heads, "".join(rows))
@@ -69,7 +70,8 @@ def _cell(cell: Cell) -> str:
     return f'<td{names} {shade} title="{esc(cell.told)}">{esc(cell.text)}{note}</td>'
 
 
-def _data(table: Table) -> dict[str, Any]:
+def table_data(table: Table) -> dict[str, Any]:
+    """What the table shows, JSON-able."""
     return {
         "rows": [*table.rows], "columns": [*table.columns],
         "text": [[cell.text for cell in cells] for cells in table.cells],

@@ -412,7 +412,7 @@
     view.picture.removeAttribute("tabindex");
   }
 
-  /* Each grid of each round says what its cells are; the choice between rounds needs no script. */
+  /* Each grid says what its cells are; a choice between rounds needs no script. */
   function cacheRounds(figure, data, words) {
     const view = frame(figure, [], words.hint);
     view.picture.querySelectorAll(".glm-one").forEach((one) => {
@@ -617,6 +617,7 @@
     shape_flow: shapeFlow,
     cells: cellTables,
     cache_rounds: cacheRounds,
+    multiples: cacheRounds,
     clock_plane: clockPlane,
     switchboard,
     rotary_clocks: rotaryClocks,

@@ -255,6 +255,10 @@ WORDS = {
         "Cache a token by number of groups: {said}.",
     },
     "side_by_side": {},
+    "multiples": {
+        "hint": "Point at a cell to read it, or use the arrow keys.",
+        "alt_table": "{name}: {rows}.",
+    },
     "module_trees": {
         "official": "official",
         "ours": "here",

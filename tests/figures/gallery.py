@@ -31,6 +31,7 @@ from glm_edu.figures import (
     rotary_clocks,
     shape_flow,
     side_by_side,
+    small_multiples,
     stream_norms,
     switchboard,
     token_strip,
@@ -176,6 +177,14 @@ def figures() -> dict[str, Figure]:
             legend="Reading",
             chosen="b",
             alt="A row of two columns, once with a and once with b.",
+        ),
+        "multiples": small_multiples(
+            {
+                name: Table(["in"], list("abc"), [[Cell("1", 0.5, "told"), Cell("0", 0, ""), Cell("", -1, "")]])
+                for name in ("as written", "mended")
+            },
+            told="Two rows of three cells.",
+            caption="**Notice** c.",
         ),
         "trees": module_trees(
             {name: module_tree(ModelConfig.preset(name)) for name in ("tiny-chatglm", "tiny-chatglm2")},
