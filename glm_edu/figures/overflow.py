@@ -1,5 +1,6 @@
 """Overflow hunt: the largest number of each tensor of each block, as a power of two, beside what float16 can hold."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -36,8 +37,10 @@ def largest_map(
         rows: the heading of a row, and the tensor: ``input`` for ``blocks.0.input``, ``blocks.1.input`` and so on.
 
     Raises:
-        InputError: a tensor that was not recorded.
+        InputError: no recording, no row, or a tensor that was not recorded.
     """
+    if not recordings or not rows:
+        raise InputError("largest_map needs at least one recording and at least one row.")
     tables = {name: _table(name, seen, rows) for name, seen in recordings.items()}
     first = shown_first(tables, chosen)
     lines = (f"{row}: {' '.join(c.text for c in cells)}" for row, cells in zip(first.rows, first.cells, strict=True))
@@ -46,7 +49,8 @@ def largest_map(
 
 
 def _table(name: str, seen: Mapping[str, Tensor], rows: Sequence[tuple[str, str]]) -> Table:
-    blocks = sum(key.startswith("blocks.") and key.endswith(f".{rows[0][1]}") and key.count(".") == 2 for key in seen)
+    first = re.compile(rf"blocks\.\d+\.{re.escape(rows[0][1])}")
+    blocks = sum(bool(first.fullmatch(key)) for key in seen)
     wanted = [[f"blocks.{i}.{tensor}" for i in range(blocks)] for _, tensor in rows]
     if not blocks or (absent := [key for line in wanted for key in line if key not in seen]):
         missing = absent[0] if blocks else f"blocks.0.{rows[0][1]}"

@@ -47,6 +47,17 @@ def test_a_tensor_that_was_not_recorded_is_named():
         largest_map({"a": {"blocks.0.input": torch.ones(1)}}, (*ROWS, ("+ stream", "middle")))
 
 
+def test_the_first_row_may_be_a_part_of_a_part():
+    seen = {f"blocks.{i}.attention.output": torch.ones(1) for i in range(2)}
+    assert largest_map({"": seen}, (("attention", "attention.output"),)).data["tables"][""]["columns"] == ["0", "1"]
+
+
+@pytest.mark.parametrize("recordings, rows", [({}, BLOCK), ({"a": {"blocks.0.input": torch.ones(1)}}, ())])
+def test_nothing_to_draw_is_refused(recordings, rows):
+    with pytest.raises(InputError, match="at least one recording and at least one row"):
+        largest_map(recordings, rows)
+
+
 def test_without_norms_the_first_residual_starts_from_the_embedding_itself():
     model = without_norms(Transformer(ModelConfig.preset("tiny-chatglm2")))
     with torch.no_grad(), record(model) as seen:
