@@ -40,7 +40,8 @@ def clock_plane(
     place are counted.
 
     Raises:
-        InputError: ids that do not fit their tokens, more than two clocks, or ways of different length.
+        InputError: ids that do not fit their tokens or lie below 0, more than two clocks, an answer or a mark that is
+            not there, or ways of different length.
     """
     check_choice("ways", ways, chosen, least=1)
     lengths = {len(sequences) for sequences in ways.values()}
@@ -68,6 +69,11 @@ def _frame(sequence: Clocked) -> dict[str, Any]:
     check_tokens("tokens", labels, ids.shape[1], "position")
     if not 1 <= len(ids) <= 2:
         raise InputError(f"position_ids has {len(ids)} rows; there are one or two clocks: [1 s] or [2 s].")
+    if not 0 <= sequence.mark < sequence.context < len(labels) or ids.min() < 0:
+        raise InputError(
+            f"mark is {sequence.mark} and context {sequence.context} of {len(labels)} tokens, with ids {ids.tolist()}: "
+            "the mark stands in the context, an answer comes after it, and ids begin at 0."
+        )
     names = [
         "mark" if i == sequence.mark else "answer" if i >= sequence.context else "context" for i in range(len(labels))
     ]

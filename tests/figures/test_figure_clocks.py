@@ -79,5 +79,10 @@ def test_what_does_not_fit_is_refused():
         clock_plane({"x": [fits], "y": [deep]}, chosen="x")
     with pytest.raises(GLMError, match=r"\[1, 2\] sequences"):
         clock_plane({"x": [fits], "y": [fits, fits]}, chosen="x")
+    for context, mark, ids in ((1, 1, [0, 1]), (1, -1, [0, 1]), (2, 0, [0, 1]), (1, 0, [-1, 0])):
+        with pytest.raises(GLMError, match="the mark stands in the context"):
+            clock_plane({"x": [Clocked(list("ab"), torch.tensor([ids]), context, mark)]}, chosen="x")
+    with pytest.raises(GLMError, match="of 0 tokens"):
+        clock_plane({"x": [Clocked([], torch.zeros(1, 0, dtype=torch.long), 0, 0)]}, chosen="x")
     with pytest.raises(GLMError, match="chosen is 'z'"):
         clock_plane({"x": [fits], "y": [fits]}, chosen="z")
