@@ -41,13 +41,17 @@ def rotary_clocks(
         shifts, farthest: how far the slider goes, and the curve.
 
     Raises:
-        InputError: shapes that do not fit each other, NaN, a start that the slider does not reach, or no row.
+        InputError: shapes that do not fit each other, NaN, a pair that does not turn, a start that the slider does not
+            reach, or no row.
     """
     for name, tensor, axes in (("query", query, "pairs 2"), ("key", key, "pairs 2"), ("frequencies", frequencies, "p")):
         check_rank(name, tensor, axes)
         check_finite(name, tensor)
     if not query.shape == key.shape == (len(frequencies), 2):
         raise InputError(f"query {[*query.shape]}, key {[*key.shape]} and {len(frequencies)} frequencies do not fit.")
+    if not len(frequencies) or frequencies.min() <= 0 or not math.isfinite(rest or 0):
+        raise InputError(f"frequencies are {frequencies.tolist()} and rest is {rest}: at least one pair turns, all of "
+                         "them forwards, and what does not turn is a number or None.")  # fmt: skip
     if not (0 <= shift <= shifts and distances and all(0 <= distance <= farthest for distance in distances)):
         raise InputError(
             f"shift {shift} of {shifts}, distances {[*distances]} of {farthest}: start within the slider and the curve."
@@ -65,8 +69,10 @@ def pairs_of(x: Num[Tensor, "*b r"], pairing: str) -> Num[Tensor, "*b r/2 2"]:
     """The elements of a head that turn together, side by side: i and i + r/2 ("half"), or 2i and 2i + 1 ("pairs").
 
     Raises:
-        InputError: another pairing.
+        InputError: another pairing, or an odd number of elements.
     """
+    if x.shape[-1] % 2:
+        raise InputError(f"x is {[*x.shape]}: an odd number of elements makes no pairs.")
     if pairing == "half":
         return torch.stack(x.chunk(2, dim=-1), dim=-1)
     if pairing == "pairs":

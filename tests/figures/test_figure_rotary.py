@@ -72,6 +72,10 @@ def test_the_picture_without_a_script_shows_the_start():
         ({"distances": ()}, "start within the slider"),
         ({"shift": -1}, "start within the slider"),
         ({"query": torch.full((4, 2), float("nan"))}, "NaN"),
+        ({"frequencies": torch.tensor([1.0, 0.1, 0.01, 0.0])}, "at least one pair turns, all of them forwards"),
+        ({"frequencies": -torch.ones(4)}, "all of them forwards"),
+        ({"rest": float("nan")}, "is a number or None"),
+        ({"query": torch.ones(0, 2), "key": torch.ones(0, 2), "frequencies": torch.ones(0)}, "at least one pair"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")
@@ -87,6 +91,13 @@ def test_pairs_are_those_that_turn_together():
     assert pairs_of(x, "pairs").tolist() == [[0, 1], [2, 3], [4, 5]]
     with pytest.raises(InputError, match="'half' or 'pairs'"):
         pairs_of(x, "thirds")
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("pairing", ["half", "pairs"])
+def test_an_odd_number_of_elements_makes_no_pairs(pairing):
+    with pytest.raises(InputError, match=r"x is \[2, 3\]: an odd number"):
+        pairs_of(torch.ones(2, 3), pairing)
 
 
 @in_browser_thread
