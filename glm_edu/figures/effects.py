@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from glm_edu.errors import InputError
 from glm_edu.figures.cells import Cell, Table, cell_tables, shown_first
 from glm_edu.figures.figure import Figure, check_finite, check_rank, check_tokens, fill
 
@@ -26,12 +27,14 @@ def effect_map(
         intervals: shown under the numbers, in the same unit.
 
     Raises:
-        InputError: headings that do not fit, or numbers that are NaN or infinite.
+        InputError: no number, headings that do not fit, or numbers that are NaN or infinite.
     """
     tables = {}
     for name, values in effects.items():
         check_rank(f"effects[{name!r}]", values, "rows columns")
         check_finite(f"effects[{name!r}]", values)
+        if not values.numel():
+            raise InputError(f"effects[{name!r}] is {[*values.shape]}: there is nothing to draw.")
         check_tokens("rows", rows, values.shape[0], "row")
         check_tokens("columns", columns[name], values.shape[1], "column")
         ends = None if intervals is None else intervals[name] / unit

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from glm_edu.errors import InputError
 from glm_edu.figures.effects import effect_map
 from glm_edu.figures.figure import Figure, fill
 from glm_edu.model.activations import ACTIVATIONS
@@ -33,8 +34,10 @@ def gate_strip(
     """A row for each of ``units``, a column for each token, the percent that the unit is open.
 
     Raises:
-        InputError: tokens that do not fit, or numbers that are NaN or infinite.
+        InputError: tokens that do not fit, units that are not there, or numbers that are NaN or infinite.
     """
+    if not units or not all(0 <= unit < opened.shape[1] for unit in units):
+        raise InputError(f"units are {[*units]}; give at least one of 0 to {opened.shape[1] - 1}.")
     rows = [fill("gates", "row", u=unit) for unit in units]
     values = {"": opened[:, list(units)].T}
     return effect_map(

@@ -94,6 +94,8 @@ def test_headings_that_do_not_fit_are_refused(rows, columns, vocabulary, message
 
 
 def test_numbers_that_cannot_be_drawn_are_refused():
+    with pytest.raises(GLMError, match=r"effects\['one'\] is \[0, 2\]: there is nothing to draw"):
+        effect_map({"one": torch.zeros(0, 2)}, [], {"one": ["x", "y"]}, told="{value}")
     with pytest.raises(GLMError, match="NaN"):
         lens_table({"norm": LOGITS * float("nan")}, ROWS, COLUMNS, VOCABULARY)
     with pytest.raises(GLMError, match="infinite"):

@@ -56,6 +56,12 @@ def test_a_row_is_a_unit_and_a_column_a_token():
     assert "unit 2, at 山: 100 % open" in figure.picture
 
 
+@pytest.mark.parametrize("units", [[], [3], [-1]])
+def test_units_that_are_not_there_are_refused(units):
+    with pytest.raises(GLMError, match="at least one of 0 to 2"):
+        gate_strip(torch.rand(2, 3), units, ["山", "水"])
+
+
 def test_the_widget_shows_what_stands_out_for_the_chosen_token():
     torch.manual_seed(0)
     model, ids = Transformer(ModelConfig.preset("tiny-chatglm2")).eval(), torch.tensor([[7, 8, 9]])
