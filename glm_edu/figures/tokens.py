@@ -36,7 +36,7 @@ class Token:
     def label(self) -> str:
         """What the cell shows: blanks, newlines and bytes made visible."""
         if self.special or self.piece in SHOWN:
-            return SHOWN.get(self.piece, self.piece)
+            return SHOWN.get(self.piece, self.piece) or token_label("")  # an image's token has no name
         if found := BYTE.fullmatch(self.piece):
             return found[1]
         if found := BLANKS.fullmatch(self.piece):

@@ -54,6 +54,7 @@ def test_a_cell_shows_blanks_newlines_and_bytes():
     labels = {"▁": "␣", "▁a": "␣a", "<n>": "⏎", "<0x0A>": "⏎", "<0xF0>": "F0", "<|tab|>": "⇥", "<|blank_4|>": "␣×4"}
     assert {piece: Token(1, piece).label for piece in labels} == labels
     assert Token(1, "<|blank_4|>", special=True).label == "<|blank_4|>"
+    assert Token(1, "", special=True).label == "∅"  # an image's
     strip = {"one": [text_part(made_tokenizer("chatglm-6b"), "a\n    b")]}
     page = Markup(token_strip(strip).picture)
     assert [cell["title"] for cell in page.all("i")][2:4] == ["4: <n>", "130011: <|blank_4|>"]
