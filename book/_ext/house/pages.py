@@ -7,6 +7,7 @@ from sphinx.application import Sphinx
 
 FIGURE = 'class="glm-figure" data-figure='  # a figure that live.js brings alive; one without data-figure is a picture
 FORMULA = 'class="math '
+FIND = 'class="find-rows"'  # where find.js puts a search box for the rows of a page's tables
 SITE_NAME = "ChatGLM-6B · ChatGLM2-6B · ChatGLM3-6B · LLaMA"
 # Jupyter Book registers these for features that no page of this book uses; thebe's also names another host
 UNUSED = (
@@ -50,6 +51,8 @@ def dress_page(app: Sphinx, pagename: str, templatename: str, context: dict, doc
     if FIGURE in body:
         app.add_css_file("live.css")
         app.add_js_file("live.js", loading_method="defer")
+    if FIND in body:
+        app.add_js_file("find.js", loading_method="defer")
 
 
 def without_script(html: str, name: str) -> str:
