@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from accessible import violations
+from playwright.sync_api import Browser
 from visits import DESK, PHONE, WAIT, Visit, pages, read_to_the_end, visiting
 
 FIRST_VIEW = 500_000  # bytes over the wire, live figures' plotting library apart
-AXE = {"resultTypes": ["violations"], "preload": False}
 
 # Elements of the article that stick out of the window and stand in no frame that scrolls.
 STICKING_OUT = """() => {
@@ -63,12 +62,6 @@ def look(visit: Visit, base: str) -> Seen:
     return seen
 
 
-def violations(page: Page) -> list[str]:
-    """What axe finds, one line a place: the rule, the element and what is wrong with it."""
-    found = Axe().run(page, options=AXE).response["violations"]
-    return [f"{rule['id']}: {node['target']} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
-
-
 @pytest.fixture(scope="module", params=views(), ids=lambda view: "-".join(map(str, view)))
 def seen(request: pytest.FixtureRequest, base: str, browser: Browser) -> Iterator[Seen]:
     name, width, scheme = request.param
@@ -101,6 +94,20 @@ def test_nothing_sticks_out_sideways(seen: Seen) -> None:
 
 def test_axe_finds_nothing(seen: Seen) -> None:
     assert seen.axe == []
+
+
+def test_axe_finds_what_was_planted(base: str, browser: Browser) -> None:
+    """Pale text behind many of the same kind, the same text on a ground of its own, and an image without words."""
+    with visiting(browser, base + "book/index.html") as visit:
+        visit.page.locator("article").evaluate(
+            """article => article.insertAdjacentHTML("beforeend", `${"<p>good</p>".repeat(9)}
+              <p style="color:#bbb" id="pale">pale</p><div style="background:#222"><p id="dark">dark</p></div>
+              <img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=" id="silent">`)"""
+        )
+        found = violations(visit.page)
+    assert sorted(line.partition(" ")[0] + line.split("'")[1] for line in found) == [
+        "color-contrast:#dark", "color-contrast:#pale", "image-alt:#silent",
+    ]  # fmt: skip
 
 
 def test_first_view_is_light(seen: Seen) -> None:
