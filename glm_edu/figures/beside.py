@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from glm_edu.figures.cells import Cell, Table
 from glm_edu.figures.figure import Figure
 from glm_edu.figures.markup import esc
-from glm_edu.figures.panels import check_choice, panel, radios
-from glm_edu.figures.svg import digest
+from glm_edu.figures.panels import one_of
 
 
 def side_by_side(
@@ -23,11 +22,7 @@ def side_by_side(
     """
     data = {"tables": {name: _data(table) for name, table in tables.items()}}
     drawn = {name: _table(table) for name, table in tables.items()}
-    if len(tables) == 1:
-        return Figure("side_by_side", data, alt, "".join(drawn.values()), caption, title)
-    check_choice("tables", tables, chosen)
-    picture = "".join(panel(name, html) for name, html in drawn.items())
-    controls = radios([*tables], legend, chosen, digest(alt + caption + title + picture))
+    picture, controls = one_of("tables", drawn, legend, chosen, alt + caption + title)
     return Figure("side_by_side", data, alt, picture, caption, title, controls)
 
 

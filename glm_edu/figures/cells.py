@@ -7,8 +7,7 @@ from typing import Any
 from glm_edu.figures.figure import Figure, check_tokens
 from glm_edu.figures.grid import grid, token_heads, token_row
 from glm_edu.figures.markup import esc
-from glm_edu.figures.panels import check_choice, panel, radios
-from glm_edu.figures.svg import digest
+from glm_edu.figures.panels import one_of
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,10 @@ def cell_tables(
     """The figure: one table, or one of several by radio buttons that need no script. ``wide`` leaves room for words."""
     drawn = {name: drawn_table(table, wide) for name, table in tables.items()}
     data: dict[str, Any] = {"tables": {name: table_data(table) for name, table in tables.items()}}
-    if len(tables) == 1:
-        return Figure("cells", data, alt, "".join(drawn.values()), caption, title)
-    check_choice("tables", tables, chosen)
-    picture = "".join(panel(name, html) for name, html in drawn.items())
-    controls = radios([*tables], legend, chosen, digest(alt + caption + title + picture))
-    return Figure("cells", data | {"legend": legend, "chosen": chosen}, alt, picture, caption, title, controls)
+    picture, controls = one_of("tables", drawn, legend, chosen, alt + caption + title)
+    if controls:
+        data |= {"legend": legend, "chosen": chosen}
+    return Figure("cells", data, alt, picture, caption, title, controls)
 
 
 def shown_first(tables: Mapping[str, Table], chosen: str) -> Table:

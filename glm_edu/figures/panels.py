@@ -1,9 +1,10 @@
 """One of several pictures by radio buttons that need no script; all of them show where CSS knows no ``:has``."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from glm_edu.errors import InputError
 from glm_edu.figures.markup import esc
+from glm_edu.figures.svg import digest
 
 MOST = 8  # figure.css has a rule for each
 
@@ -14,6 +15,15 @@ def check_choice(what: str, names: Collection[str], chosen: str, least: int = 2)
         raise InputError(f"{what} has {len(names)} entries; a choice is from {least} to {MOST}.")
     if chosen not in names:
         raise InputError(f"chosen is {chosen!r}, which {what} does not have; it has {', '.join(names)}.")
+
+
+def one_of(what: str, drawn: Mapping[str, str], legend: str, chosen: str, words: str) -> tuple[str, str]:
+    """The picture and its controls: what is alone has none, of several the buttons choose. ``words`` name the group."""
+    if len(drawn) == 1:
+        return "".join(drawn.values()), ""
+    check_choice(what, drawn, chosen)
+    picture = "".join(panel(name, html) for name, html in drawn.items())
+    return picture, radios([*drawn], legend, chosen, digest(words + picture))
 
 
 def panel(name: str, picture: str) -> str:

@@ -9,8 +9,7 @@ from glm_edu.errors import InputError
 from glm_edu.figures.figure import Figure, fill
 from glm_edu.figures.markup import esc
 from glm_edu.figures.palette import WORDS
-from glm_edu.figures.panels import check_choice, panel, radios
-from glm_edu.figures.svg import digest
+from glm_edu.figures.panels import one_of
 
 if TYPE_CHECKING:
     from glm_edu.source_map import Line
@@ -34,12 +33,10 @@ def module_trees(
     said = (fill("module_trees", "said", name=name, n=f"{lines[0].parameters:,}") for name, lines in trees.items())
     alt = fill("module_trees", "alt", trees="; ".join(said))
     data: dict[str, Any] = {"trees": {name: [_data(line) for line in lines] for name, lines in trees.items()}}
-    if len(trees) == 1:
-        return Figure("module_trees", data, alt, "".join(drawn.values()), caption, title)
-    check_choice("trees", trees, chosen)
-    picture = "".join(panel(name, html) for name, html in drawn.items())
-    controls = radios([*trees], legend, chosen, digest(alt + caption + title + picture))
-    return Figure("module_trees", data | {"legend": legend, "chosen": chosen}, alt, picture, caption, title, controls)
+    picture, controls = one_of("trees", drawn, legend, chosen, alt + caption + title)
+    if controls:
+        data |= {"legend": legend, "chosen": chosen}
+    return Figure("module_trees", data, alt, picture, caption, title, controls)
 
 
 def _data(line: Line) -> dict[str, Any]:
