@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from glm_edu.errors import InputError
 from glm_edu.figures.figure import Figure, check_tokens
 from glm_edu.figures.grid import grid, token_heads, token_row
 from glm_edu.figures.markup import esc
@@ -33,7 +34,8 @@ class Table:
 
     def __post_init__(self) -> None:
         check_tokens("rows", self.rows, len(self.cells), "row")
-        check_tokens("columns", self.columns, len(self.cells[0]), "column")
+        for cells in self.cells:
+            check_tokens("columns", self.columns, len(cells), "column")
 
 
 def cell_tables(
@@ -49,7 +51,9 @@ def cell_tables(
 
 
 def shown_first(tables: Mapping[str, Table], chosen: str) -> Table:
-    """The table that the alt text is about."""
+    """The table that the alt text is about. Raises InputError where there is none."""
+    if not tables:
+        raise InputError("there is no table to draw.")
     return tables[chosen] if chosen in tables else next(iter(tables.values()))
 
 

@@ -9,6 +9,7 @@ from gallery import HOSTILE, Markup
 
 from glm_edu.errors import GLMError
 from glm_edu.figures import effect_map, lens_table, reading_table
+from glm_edu.figures.cells import Cell, Table
 from glm_edu.lens import Reading, likeliest
 
 VOCABULARY = ["山", "水", "<sop>", "月"]
@@ -91,6 +92,16 @@ def test_markup_in_tokens_and_glosses_stays_text():
 def test_headings_that_do_not_fit_are_refused(rows, columns, vocabulary, message):
     with pytest.raises(GLMError, match=message):
         lens_table({"norm": LOGITS}, rows, columns, vocabulary)
+
+
+def test_a_table_has_a_cell_for_each_heading_in_every_row():
+    one = Cell("1", 0, "")
+    with pytest.raises(GLMError, match="columns has 2 entries, but the tensor's column axis has 1"):
+        Table(["a", "b"], ["x", "y"], [[one, one], [one]])
+    with pytest.raises(GLMError, match="rows has 1 entries"):
+        Table(["a"], [], [])
+    with pytest.raises(GLMError, match="no table to draw"):
+        effect_map({}, [], {}, told="")
 
 
 def test_numbers_that_cannot_be_drawn_are_refused():
