@@ -1,4 +1,8 @@
-"""The museum of bugs: every exhibit has all its parts, runs, is wrong as written, and names tests that exist."""
+"""The museum of bugs: every exhibit has all its parts, runs, shows its mistake, and names tests that exist.
+
+Mutations: an exhibit without its figure, a caption that says nothing to notice or quotes the fix, a verdict above the
+figure, or a figure drawn twice, and a test here fails.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cache
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -25,6 +30,9 @@ ANSWER = re.compile(
     r"\n\n\*\*Fix\.\*\* (.+)\n\n\*\*Caught by\*\* (.+)\.\n\n</details>$",
     re.DOTALL,
 )
+FIGURE = re.compile(r'<figure class="glm-figure" data-figure="(\w+)">.*</figure>', re.DOTALL)
+CAPTION = re.compile(r"<figcaption>(.+?)</figcaption>", re.DOTALL)
+LINES = 15  # of the code that draws, folded away
 PLANTED = "test_mistake_is_caught_where_it_is_made"
 
 
@@ -41,6 +49,12 @@ class Exhibit:
     def verdict(self) -> str:
         """The rows that the last code cell shows, in words."""
         return "".join(self.code[-1]["outputs"][0]["data"]["text/plain"])
+
+    @property
+    def figures(self) -> list[str]:
+        """The HTML of the pictures, and "" for each cell between the broken code and the verdict that draws none."""
+        pages = ["".join(cell["outputs"][0].get("data", {}).get("text/html", "")) for cell in self.code[1:-1]]
+        return ["".join(found[0] for found in FIGURE.finditer(page)) for page in pages]
 
 
 def exhibits() -> list[Exhibit]:
@@ -80,6 +94,23 @@ def test_each_exhibit_has_thread_code_question_answer_and_fix(exhibit: Exhibit) 
     assert not shown["metadata"].get("tags"), "the broken code is hidden"
     assert "".join(shown["outputs"][0]["text"]).strip(), "the broken code shows nothing"
     assert all(cell["metadata"]["tags"] == ["hide-input"] and cell["outputs"] for cell in hidden)
+
+
+@pytest.mark.parametrize("exhibit", ALL, ids=lambda exhibit: exhibit.name)
+def test_each_exhibit_shows_its_mistake_before_the_answer(exhibit: Exhibit) -> None:
+    assert len(exhibit.figures) == 1 and exhibit.figures[0], "one figure, between the broken code and the verdict"
+    assert len([line for line in exhibit.code[1]["source"] if line.strip()]) <= LINES
+    (caption,) = CAPTION.findall(exhibit.figures[0])
+    assert re.search(r"<b>Notice .{8,}</b>", caption), "the caption does not say what to notice"
+    assert exhibit.answer
+    fix = [code for code in re.findall(r"`([^`]+)`", exhibit.answer[4]) if len(code) > 1]
+    assert not [code for code in fix if code in unescape(caption)], "the caption gives the answer away"
+
+
+def test_no_two_exhibits_show_the_same_picture() -> None:
+    captions = [CAPTION.findall(figure)[0] for exhibit in ALL for figure in exhibit.figures]
+    assert len(set(captions)) == len(captions)
+    assert len({kind for exhibit in ALL for figure in exhibit.figures for kind in FIGURE.findall(figure)}) >= 6
 
 
 @pytest.mark.parametrize("exhibit", ALL, ids=lambda exhibit: exhibit.name)
