@@ -85,6 +85,15 @@ def _half_of_it(x: Head, clocks: Clocks, turns: Turns, which: int) -> Head:
     return torch.cat([mine[:, :half], x[:, half:]] if which == 0 else [x[:, :half], mine[:, half:]], -1)
 
 
+def _mixed(x: Head, clocks: Clocks, turns: Turns) -> Head:
+    parts = [
+        part * angles.cos() + ROTATE["half"](part) * angles.sin()
+        for part, clock in zip(x.chunk(2, -1), clocks, strict=True)
+        for angles in [(clock[:, None] * turns).repeat_interleave(2, -1)]  # s d/2
+    ]
+    return torch.cat(parts, -1)
+
+
 TURNS = (
     Slip("the clocks are swapped",
          "Row 0 of the ids, position, belongs to the first half of the head. In the 6B's weights the other way is "
@@ -102,6 +111,9 @@ TURNS = (
          _whole_head),
     Slip("neighbours as pairs", "Elements 2i and 2i + 1 turn together, as in ChatGLM2-6B. Which do in rotate_half?",
          lambda x, clocks, turns: turned(x, clocks, turns, "pairs")),
+    Slip("angles laid out for neighbours",
+         "You turn halves, but each angle stands twice side by side. With halves the list of angles comes twice.",
+         _mixed),
     Slip("the other way round", "Each pair turns backwards: look at the sign of the sine.",
          lambda x, clocks, turns: turned(x, clocks, -turns)),
     Slip("the second half does not turn", "The first half is right. The second half is as you were given it.",

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from glm_edu.exercises import CLOSE, NOT_YET, Answer, Slip, Try, Verdict, judge, judge_numbers
+from glm_edu.exercises import CLOSE, NOT_YET, Answer, Slip, Try, Verdict, judge, judge_numbers, run
 from glm_edu.model.norms import layer_norm, rms_norm, rms_norm_cast_first
 
 Hidden = Float[Tensor, "b s h"]
@@ -79,6 +79,10 @@ RMS = (
          lambda x, weight, eps: rms_norm(x.float() - x.float().mean(-1, keepdim=True), weight, eps).to(x.dtype)),
     Slip("over the tokens", "You average over the wrong axis: a token would see the others.",
          _rms(lambda x, eps: (x.pow(2).mean(-2, keepdim=True) + eps).sqrt())),
+    Slip("one size for all tokens", "Each token has a size of its own. Over which axis is the mean?",
+         _rms(lambda x, eps: (x.pow(2).mean() + eps).sqrt())),
+    Slip("the length for the size", "Your vectors come out 1 long. Each number should have a mean square of 1.",
+         _rms(lambda x, eps: x.norm(dim=-1, keepdim=True) + eps)),
     Slip("a sum for the mean", "The result is shorter than it should be by the root of h.",
          _rms(lambda x, eps: (x.pow(2).sum(-1, keepdim=True) + eps).sqrt())),
     Slip("no root", "You divide by the mean square itself.", _rms(lambda x, eps: _mean_square(x) + eps)),
@@ -92,14 +96,26 @@ RMS = (
 
 def check_rms_norm(answer: Answer) -> Verdict:
     """Exercise 2: ``answer(x, weight, eps)``, the RMSNorm of ChatGLM2-6B for x [b s h] in float16."""
-    return judge(answer, rms_norm, _rms_tries(), RMS, _element, CLOSE)
+    verdict = judge(answer, rms_norm, _rms_tries(), RMS, _element, CLOSE)
+    if verdict.kind == "another mistake" and _lost(answer):
+        return Verdict(False, RMS[0].kind, RMS[0].hint)
+    return verdict
+
+
+def _lost(answer: Answer) -> bool:
+    """Whether large numbers, and they alone, become 0, infinity and NaN: their squares did not fit."""
+    results = run(answer, _rms_tries()[:2])
+    if isinstance(results, Verdict):
+        return False
+    large, usual = (bool(torch.nan_to_num(result, 0, 0, 0).any()) for result in results)
+    return usual and not large
 
 
 def _rms_tries() -> list[Try]:
     generator = torch.Generator().manual_seed(4)
     weight = (1 + torch.randn(8, generator=generator) / 4).half()
     x = torch.randn(2, 3, 8, generator=generator)
-    return [(size * x.half(), weight, 1e-5) for size in (1.0, 2**-9, 2**9)]
+    return [(size * x.half(), weight, 1e-5) for size in (2**9, 1.0, 2**-9)]
 
 
 def _element(given: Try, index: tuple[int, ...], got: float, wanted: float) -> str:
@@ -138,6 +154,8 @@ LAYERS = (
     Slip("eps added to a root", "What is under the root is the variance, not its root.",
          _layer(lambda x, eps: (x.std(-1, correction=0, keepdim=True) + eps).sqrt())),
     Slip("no eps", "Short vectors come out too long.", _layer(lambda x, eps: x.std(-1, correction=0, keepdim=True))),
+    Slip("one size for all tokens", "Each token has a variance of its own. Over which axis is the mean?",
+         _layer(lambda x, eps: (x.pow(2).mean() + eps).sqrt())),
     Slip("no root", "You divide by the variance. Its root is the size.",
          _layer(lambda x, eps: x.var(-1, correction=0, keepdim=True) + eps)),
     Slip("the mean kept", "Taking the mean off was right.",

@@ -58,6 +58,15 @@ def test_each_wrong_norm_is_named_and_stubs_are_told(check, slips) -> None:
         assert_kind(check(stub), "not written yet")
 
 
+@pytest.mark.parametrize("root", [torch.sqrt, lambda square: square**0.5, lambda square: 1 / torch.rsqrt(square)])
+def test_squares_in_half_are_named_however_they_are_written(root) -> None:
+    def in_half(x, weight, eps):
+        return x / root((x * x).mean(-1, keepdim=True) + eps) * weight
+
+    assert_kind(check_rms_norm(in_half), "squares in half")
+    assert_kind(check_rms_norm(lambda x, weight, eps: 0 * x), "another mistake")
+
+
 def test_norm_mistakes_are_told_apart() -> None:
     assert_told_apart(RMS, norms._rms_tries())
     assert_told_apart(LAYERS, norms._layer_tries())
