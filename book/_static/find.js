@@ -28,6 +28,12 @@ document.addEventListener("DOMContentLoaded", () => {
       for (const section of sections) section.classList.toggle("no-row", !section.querySelector("tbody tr:not([hidden])"));
       count.textContent = words.length ? `${found} of ${rows.length} rows` : `${rows.length} rows`;
     };
+    // A long name breaks behind a dot or an underscore and before a word of CamelCase, if it has to.
+    document.querySelectorAll(".bd-article td code .pre").forEach((name) => {
+      const parts = name.textContent.replace(/[._]+|(?=[A-Z][a-z])/g, "$&\n").split("\n");
+      name.replaceChildren(...parts.flatMap((part) => [part, document.createElement("wbr")]));
+    });
+
     input.addEventListener("input", find);
     input.addEventListener("keydown", (event) => { if (event.key === "Escape") { input.value = ""; find(); } });
     place.append(label, input, count);
