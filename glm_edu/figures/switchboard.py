@@ -12,7 +12,7 @@ from glm_edu.config import ModelConfig
 from glm_edu.cost import cache_bytes
 from glm_edu.errors import InputError
 from glm_edu.figures.attention import heat, scale
-from glm_edu.figures.figure import Figure, check_rank, check_tokens, fill
+from glm_edu.figures.figure import Figure, check_finite, check_rank, check_tokens, fill
 from glm_edu.figures.markup import esc, token_label
 from glm_edu.figures.palette import FAMILIES, WORDS
 from glm_edu.switchboard import SIZE, assemble, fields_of, shapes
@@ -42,13 +42,18 @@ def switchboard(
     and the map of the trained model of ``maps`` where all switches but the size stand on one model that has one.
 
     Raises:
-        InputError: a model or a map whose name is no family, or a map whose tokens do not fit.
+        InputError: no model, a model or a map whose name is no family, or a map whose tokens do not fit or that holds
+            NaN.
     """
     if wrong := {*models, *maps} - {*FAMILIES}:
         raise InputError(f"{sorted(wrong)} are not families; the families are {', '.join(FAMILIES)}.")
+    if not models:
+        raise InputError("switchboard needs at least one model.")
     for name, one in maps.items():
         check_rank(f"maps[{name!r}].probs", one.probs, "q k")
-        check_tokens(f"maps[{name!r}].tokens", one.tokens, one.probs.shape[0], "query")
+        check_finite(f"maps[{name!r}].probs", one.probs)
+        for axis, length in zip(("query", "key"), one.probs.shape, strict=True):
+            check_tokens(f"maps[{name!r}].tokens", one.tokens, length, axis)
     first = next(iter(models))
     data: dict[str, Any] = {
         "start": first, "switches": [*ROWS], "counted": [*COUNTED],
