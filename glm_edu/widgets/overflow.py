@@ -11,9 +11,11 @@ from glm_edu import ModelConfig, Transformer, record
 from glm_edu.figures import Figure
 from glm_edu.figures.overflow import BLOCK, largest_map
 from glm_edu.figures.palette import WORDS
+from glm_edu.figures.panels import check_choice
 from glm_edu.widgets.explorer import Explorer
 
 TOKENS = 12  # length of the random prompt
+KINDS = ("none", "rmsnorm", "layernorm")
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
 
 
@@ -29,8 +31,10 @@ def without_norms(model: Transformer) -> Transformer:
 def explore_overflow(*, blocks: int = 6, norm: str = "none", seed: int = 0, caption: str = "") -> Explorer:
     """A choice of norm and of dtype and a slider for the depth, over the largest numbers of a pre-norm stack.
 
-    The weights are random, drawn so that a linear layer neither lengthens nor shortens what it reads.
+    The weights are random, drawn so that a linear layer neither lengthens nor shortens what it reads. Raises InputError
+    for a norm that is not one of ``KINDS``.
     """
+    check_choice("the list of norms", KINDS, norm, least=1)
     words = WORDS["overflow"]
 
     def draw(norm: str, dtype: str, blocks: int) -> Figure:
@@ -46,7 +50,7 @@ def explore_overflow(*, blocks: int = 6, norm: str = "none", seed: int = 0, capt
 
     return Explorer(
         draw,
-        norm=Dropdown(options=["none", "rmsnorm", "layernorm"], value=norm, description=words["norm"]),
+        norm=Dropdown(options=KINDS, value=norm, description=words["norm"]),
         dtype=Dropdown(options=[*DTYPES], value="float16", description=words["dtype"]),
         blocks=IntSlider(value=blocks, min=1, max=28, description=words["blocks"]),
     )

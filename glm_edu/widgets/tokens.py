@@ -5,6 +5,7 @@ from ipywidgets import Dropdown, Text
 from glm_edu.figures import Figure, token_strip
 from glm_edu.figures.chats import chat_parts
 from glm_edu.figures.palette import WORDS
+from glm_edu.figures.panels import check_choice
 from glm_edu.parity.tokens import made_tokenizer
 from glm_edu.widgets.explorer import Explorer
 
@@ -15,8 +16,10 @@ GREETING = "你好"
 def explore_chat(question: str = GREETING, *, model: str = "ChatGLM3-6B", caption: str = "") -> Explorer:
     """The strip of one question. A text of blanks is taken for a greeting.
 
-    The tokenizers hold the recorded pieces alone, so most other texts are cut into bytes.
+    The tokenizers hold the recorded pieces alone, so most other texts are cut into bytes. Raises InputError for a model
+    that is not one of ``NAMES``.
     """
+    check_choice("the list of models", NAMES, model, least=1)
     words = WORDS["token_strip"]
 
     def draw(question: str, model: str) -> Figure:

@@ -9,6 +9,7 @@ from ipywidgets import Checkbox, Dropdown, IntSlider, SelectionSlider
 from glm_edu import ModelConfig
 from glm_edu.figures import Figure, module_trees
 from glm_edu.figures.palette import WORDS
+from glm_edu.figures.panels import check_choice
 from glm_edu.source_map import module_tree
 from glm_edu.widgets.explorer import Explorer
 
@@ -19,8 +20,10 @@ GROUPS = (1, 2, 4, 8, 16, 32)  # they divide the 32 heads of each preset
 def explore_tree(preset: str = "chatglm2-6b", *, caption: str = "") -> Explorer:
     """Layers, kv groups, width of the feed-forward and a shared head, over the module tree that they make.
 
-    The column of ``preset`` is where the controls begin; another choice of it keeps their values.
+    The column of ``preset`` is where the controls begin; another choice of it keeps their values. Raises InputError for
+    a preset that is not one of ``PRESETS``.
     """
+    check_choice("the list of models", PRESETS, preset, least=1)
     words, start = WORDS["module_trees"], ModelConfig.preset(preset)
 
     def draw(preset: str, layers: int, groups: int, width: int, shared: bool) -> Figure:
