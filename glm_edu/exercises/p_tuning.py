@@ -126,6 +126,9 @@ ATTENTIONS = (
              query, key, value, prefix_value, prefix_key, mask)),
     Slip("a causal mask over all keys", "With the prefix in front, query 0 should see all of it and its own token. "
          "Put open columns in front of the mask that you were given.", _with(open_to=_causal)),
+    Slip("True for hidden", "The mask that you are given says True where a query may look.",
+         lambda query, key, value, prefix_key, prefix_value, mask: _attend(
+             query, key, value, prefix_key, prefix_value, ~mask)),
     Slip("the columns at the wrong end", "The open columns of the mask stand behind the tokens, the prefix in front.",
          _with(open_to=_behind)),
     Slip("not divided by sqrt(d)", "The scores of prefix and tokens are divided by sqrt(d).",
