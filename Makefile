@@ -37,7 +37,7 @@ lint: env  ## style and types
 	@$(VENV)/mypy
 
 live: env  ## the notebooks in JupyterLab, with a live kernel
-	@$(VENV)/jupyter lab --notebook-dir=book $(if $(filter 0,$(shell id -u)),--allow-root)
+	@tools/open_lab.sh
 
 notebooks: env  ## run every notebook and store its outputs
 	@$(VENV)/python tools/run_notebooks.py
