@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glm_edu.errors import InputError
 from glm_edu.training.poems import Poem, poems
 from glm_edu.training.vocabulary import tang_tokenizer
 
@@ -12,7 +13,12 @@ def held_out(form: str, most: int, lines: int | None = None) -> list[Poem]:
     Args:
         form: ``4x5``, ``4x7``, ``8x5`` or ``8x7``.
         lines: look only at the first so many lines for characters that are not; None: at all.
+
+    Raises:
+        InputError: a form that no test poem has.
     """
-    known = tang_tokenizer().ids
-    fitting = (poem for poem in poems("test") if poem.form == form and known.keys() >= set("".join(poem.lines[:lines])))
+    known, every = tang_tokenizer().ids, poems("test")
+    if form not in (forms := {poem.form for poem in every}):
+        raise InputError(f"There is no form {form!r}. There are: {', '.join(sorted(forms))}.")
+    fitting = (poem for poem in every if poem.form == form and known.keys() >= set("".join(poem.lines[:lines])))
     return [poem for poem, _ in zip(fitting, range(most), strict=False)]

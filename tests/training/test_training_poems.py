@@ -22,6 +22,7 @@ import pytest
 from glm_edu.errors import InputError
 from glm_edu.training import build_poems, vocabulary
 from glm_edu.training.build_poems import HELD_OUT, RESEMBLANCE, clean, read_package, split, without_resembling
+from glm_edu.training.held_out import held_out
 from glm_edu.training.poems import DATA, SPLITS, Poem, poems
 from glm_edu.training.settings import TANG_GLM, TANG_GLM2, VOCABULARY
 
@@ -89,6 +90,11 @@ def test_a_known_poem_is_held_out(beginning: str) -> None:
 def test_another_split_is_refused(unchecked: None) -> None:
     with pytest.raises(InputError, match=r"no split 'dev'\. There are: train, validation, test"):
         poems("dev")  # type: ignore[arg-type]
+
+
+def test_a_form_that_no_poem_has_is_refused() -> None:
+    with pytest.raises(InputError, match=r"no form '3x3'\. There are: 4x5, 4x7, 8x5, 8x7"):
+        held_out("3x3", 5)
 
 
 # the vocabulary
