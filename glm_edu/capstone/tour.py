@@ -91,8 +91,8 @@ def find_heads(model: Transformer, ids: Int[Tensor, "1 s"]) -> list[Head]:
     found = []
     for does, share in shares.items():
         block, head = divmod(int(share.argmax()), probs.shape[1])
-        if float(share.max()) > 0:
-            found.append(Head(does, block, head, float(share.max()), probs[block, head]))
+        if (most := float(share.max())) > 0:
+            found.append(Head(does, block, head, most, probs[block, head]))
     return found
 
 

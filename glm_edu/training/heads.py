@@ -105,7 +105,9 @@ def measure_attention(
     return {kind: torch.cat(parts) for kind, parts in masses.items()}, total / tokens
 
 
-def mean_ablation(model: Transformer, layer: int, head: int, mean: Float[Tensor, "*places d"]) -> record:
+def mean_ablation(
+    model: Transformer, layer: int, head: int, mean: Float[Tensor, "*places d"]
+) -> record:  # fmt: skip
     """``with mean_ablation(model, layer, head, mean):`` the head says ``mean``, whatever it looks at.
 
     Args:
@@ -114,18 +116,23 @@ def mean_ablation(model: Transformer, layer: int, head: int, mean: Float[Tensor,
     Raises:
         InputError: a layer or head that the model does not have.
     """
-    if not (0 <= layer < model.config.num_layers and 0 <= head < model.config.num_heads):
-        raise InputError(
-            f"There is no head {head} in layer {layer}; layers run from 0 to {model.config.num_layers - 1}, heads from "
-            f"0 to {model.config.num_heads - 1}."
-        )
+    _check_head(model, layer, head)
     d = model.config.head_dim
 
     def replaced(mixed: Tensor) -> Tensor:
         mixed[..., head * d : (head + 1) * d] = mean  # b s n*d
         return mixed
 
-    return record(model, names=(), replace={f"blocks.{layer}.attention.mixed": replaced})
+    name = f"blocks.{layer}.attention.mixed"
+    return record(model, names=(), replace={name: replaced})
+
+
+def _check_head(model: Transformer, layer: int, head: int) -> None:
+    if not (0 <= layer < model.config.num_layers and 0 <= head < model.config.num_heads):
+        raise InputError(
+            f"There is no head {head} in layer {layer}; layers run from 0 to {model.config.num_layers - 1}, heads from "
+            f"0 to {model.config.num_heads - 1}."
+        )
 
 
 def measure_ablations(
