@@ -20,7 +20,7 @@ from glm_edu.figures.markup import esc, significant
 from glm_edu.figures.palette import WORDS
 
 HAND, LEAST = 42, 9  # the longest and the shortest hand, in the dial's own units; its radius is 47
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 400, 156, 44, 388, 12, 118  # of the curve
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 400, 160, 44, 388, 12, 118  # of the curve
 Hands = tuple[list[tuple[float, float]], list[float], float]  # angles of query and key, parts of the score, their sum
 
 
@@ -147,7 +147,7 @@ def _curve(data: dict[str, Any]) -> str:
     words = "".join(_text(LEFT - 6, y + 4, word, "end") for y, word in levels.items())
     step = max(1, math.ceil(data["farthest"] / 6))
     ticks = "".join(_text(_x(data, d), BOTTOM + 17, str(d), "middle") for d in range(0, data["farthest"] + 1, step))
-    axis = _text((LEFT + RIGHT) / 2, HEIGHT - 2, WORDS["rotary_clocks"]["axis"], "middle")
+    axis = _text((LEFT + RIGHT) / 2, HEIGHT - 6, WORDS["rotary_clocks"]["axis"], "middle")
     dots = "".join('<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="5"/>'.format(*points[d]) for d in data["distances"])
     shown = f'{lines}{words}{ticks}{axis}<path class=curve d="{path}"/>{dots}'
     return f'<svg class="glm-score" viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true">{shown}</svg>'
