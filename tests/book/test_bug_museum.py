@@ -130,7 +130,8 @@ def test_each_named_test_exists(exhibit: Exhibit) -> None:
 
 
 def test_the_table_lists_the_exhibits() -> None:
-    rows = re.findall(r"^\| (\d+ · .+?) \| \[(\d+)\]\(\.\./chapters/(.+?)\) \| (.+?) \|$", PROSE, re.MULTILINE)
+    prose = PROSE.replace("<wbr>", "")  # where a long name may break
+    rows = re.findall(r"^\| (\d+ · .+?) \| \[(\d+)\]\(\.\./chapters/(.+?)\) \| (.+?) \|$", prose, re.MULTILINE)
     assert rows == [(e.name, e.answer[2], e.answer[3], e.thread) for e in ALL if e.answer]
 
 
