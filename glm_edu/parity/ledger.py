@@ -144,6 +144,7 @@ STYLE = """<style>
 .glm-ledger.glm-ledger small{font-size:1em;font-weight:400;color:var(--soft,inherit)}
 .glm-ledger.glm-ledger b{color:var(--right,inherit)}
 .glm-ledger.glm-ledger b.no{color:var(--wrong,#d33)}
+@media(max-width:640px){.glm-ledger.glm-ledger tbody th{white-space:normal}}
 .glm-ledger.glm-ledger code{padding:0;border:0;background:none;color:inherit;font:.94em var(--mono,monospace)}
 </style>"""
 HEADS = ("verdict", "case", "tensor", "difference", "tolerance", "used", "compared")
