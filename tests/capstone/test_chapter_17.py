@@ -19,7 +19,7 @@ from glm_edu.capstone import STAND_INS, Head, make_stand_in, shape_of
 from glm_edu.figures import Figure
 
 OF_THE_MODEL = (
-    "map", "setup", "chat-code", "chat-gloss", "shapes-code", "shapes-table", "heads-figure", "lens-figure",
+    "map", "setup", "place", "chat-code", "chat-gloss", "shapes-code", "shapes-table", "heads-figure", "lens-figure",
     "three-code", "three-figure", "three-table", "explore",
 )  # fmt: skip
 

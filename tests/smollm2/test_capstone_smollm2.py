@@ -16,7 +16,7 @@ def test_the_chapter_runs_on_smollm2_and_shows_what_is_stored(smollm2: Path, mon
 
     monkeypatch.setenv("GLM_EDU_MODEL", str(smollm2))
     before = torch.is_grad_enabled()
-    cells = ("map", "setup", "chat-code", "chat-gloss", "shapes-code", "heads-figure", "lens-figure")
+    cells = ("map", "setup", "place", "chat-code", "chat-gloss", "shapes-code", "heads-figure", "lens-figure")
     names, _ = run_cells("chapters/17_capstone.ipynb", cells)
     torch.set_grad_enabled(before)
     kept = stored("smollm2-135m")
