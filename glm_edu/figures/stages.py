@@ -26,8 +26,14 @@ def attention_stages(
     """One query through the package's attention in ``dtype``, with ``layer`` as the factor c: every stage in float32.
 
     The product as ``dtype`` holds it (the query was divided by c sqrt(d) before), then with hidden keys overwritten,
-    times c, the weights, and how long each value is times its weight.
+    times c, the weights, and how long each value is times its weight. Raises InputError for shapes that do not fit each
+    other, and for a layer below 1.
     """
+    if not key.shape == value.shape == (*visible.shape, *query.shape) or layer < 1:
+        raise InputError(
+            f"query {[*query.shape]}, key {[*key.shape]}, value {[*value.shape]}, visible {[*visible.shape]}, layer "
+            f"{layer}: expected [d], [k d], [k d], [k], and layers counted from 1."
+        )
     seen: dict[str, Tensor] = {}
     q, k, v = (x.to(dtype)[None, None] for x in (query[None], key, value))  # 1 1 q d, 1 1 k d
     mask = visible[None, None, None]  # 1 1 1 k

@@ -81,3 +81,10 @@ def test_markup_stays_text_and_what_does_not_fit_is_refused():
         score_stages({"one": stages()}, TOKENS[:3], VISIBLE)
     with pytest.raises(GLMError, match="no stages"):
         score_stages({"one": {}}, TOKENS, VISIBLE)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("wrong", [{"key": KEY[:, :3]}, {"value": VALUE[:3]}, {"visible": VISIBLE[:2]}, {"layer": 0}])
+def test_what_cannot_be_sent_through_attention_is_refused(wrong):
+    with pytest.raises(GLMError, match="layers counted from 1"):
+        attention_stages(**{"query": QUERY, "key": KEY, "value": VALUE, "visible": VISIBLE} | wrong)
