@@ -77,8 +77,8 @@ class Compared:
 
     @property
     def ok(self) -> bool:
-        """All of them."""
-        return self.equal == self.of
+        """All of them, of one at least."""
+        return self.equal == self.of > 0
 
 
 def compare_tokens() -> list[Compared]:

@@ -25,6 +25,10 @@ def test_every_recording_is_equal_and_none_is_left_out():
     assert [row.of for row in rows if row.model == "chatglm3-6b"][1:] == [4, len(facts["v3_chat"])]
 
 
+def test_of_nothing_nothing_is_equal():
+    assert tokens.Compared("chatglm-6b", "texts", 1, 1).ok and not tokens.Compared("chatglm-6b", "texts", 0, 0).ok
+
+
 SPOILED = {
     "answers cleaned, rules": (ChatGLMTokenizer, "clean", lambda self, text: text),
     "padded rows, rules": (tokens, "PADDED", ("你好", "hello world hello", "x")),
