@@ -402,6 +402,7 @@
   function cellTables(figure, data, words) {
     const label = figure.querySelector(".glm-picture").getAttribute("aria-label");
     const view = frame(figure, [], words.hint);
+    figure.addEventListener("change", () => view.tell(words.hint)); // what was read is out of sight now
     const panels = [...view.picture.querySelectorAll(".glm-panel")];
     (panels.length ? panels : [view.picture]).forEach((panel, i) => {
       const cells = panel.querySelector("table").tBodies[0].rows;
@@ -415,6 +416,7 @@
   /* Each grid says what its cells are; a choice between rounds needs no script. */
   function cacheRounds(figure, data, words) {
     const view = frame(figure, [], words.hint);
+    figure.addEventListener("change", () => view.tell(words.hint));
     view.picture.querySelectorAll(".glm-one").forEach((one) => {
       const cells = [...one.querySelector("table").tBodies[0].rows].map((row) => [...row.cells].slice(1));
       const told = (l, k) => { const { title } = cells[l][k]; view.tell(title); return title; };

@@ -344,6 +344,8 @@ def test_a_lens_cell_tells_its_tokens_and_the_choice_shows_the_other_reading(vis
     visit.page.keyboard.press("ArrowDown")
     visit.page.keyboard.press("ArrowRight")
     assert read(visit, "lens").startswith("block 0, at sop: 依 1.00")
+    figure.get_by_role("radio", name="head alone").check()
+    assert read(visit, "lens") == "Point at a cell to read it, or use the arrow keys."
 
 
 @in_browser_thread
