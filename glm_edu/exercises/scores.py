@@ -160,7 +160,7 @@ def one_head(query: Rows, key: Keys, value: Keys, mask: Seen) -> Rows:
 def _attention(
     divide: Callable[[int], float] = math.sqrt, shift: str = "", hide: bool = True, over: int = -1
 ) -> Answer:  # fmt: skip
-    """The ported function, with other divisors, the maximum of all or no scores taken off, or masked too late."""
+    """The ported function, with other divisors, a maximum or nothing taken off the scores, or masked too late."""
 
     def wrong(query: Rows, key: Keys, value: Keys, mask: Seen) -> Rows:
         scores = query @ key.T / divide(key.shape[-1])  # q k
@@ -170,7 +170,7 @@ def _attention(
             hidden = scores.masked_fill(~mask, -math.inf) if hide else scores
             return hidden.softmax(over) @ value
         if shift:
-            scores = scores - scores.amax(-1, keepdim=True)
+            scores = scores - (scores.max() if shift == "table" else scores.amax(-1, keepdim=True))
         weights = scores.exp() * (mask if hide else 1)  # q k
         return weights / weights.sum(-1, keepdim=True) @ value
 
@@ -194,6 +194,9 @@ HEADS = (
     Slip("the largest, and still divided by d",
          "The overflow is mended, but for hidden keys. The divisor is not: it should be the deviation of the sum.",
          _attention(float, "all")),
+    Slip("the largest of the whole table",
+         "You took one number off all rows. A row far below it is left with zeros: each row has a largest of its own.",
+         _attention(shift="table")),
     Slip("masked after the softmax",
          "The softmax has given weight to hidden keys; take it away, and what is left no longer adds up to 1.",
          _attention(shift="mask last")),
@@ -220,7 +223,8 @@ def _comparable(answer: Answer) -> Answer:
 
 
 def _head_tries() -> list[Try]:
-    generator = torch.Generator().manual_seed(9)
+    """The largest of all large scores is visible: whoever takes it off every row is left with one row of numbers."""
+    generator = torch.Generator().manual_seed(12)
     mask = torch.ones(4, 6, dtype=torch.bool).tril(1)
     query, key, value = (torch.randn(n, 16, generator=generator) for n in (4, 6, 6))
     return [(query, key, value, mask), (40 * query, 40 * key, value, mask)]

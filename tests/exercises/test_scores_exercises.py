@@ -119,10 +119,11 @@ def by_softmax(divide, hide=-math.inf, dim=-1):
     return lambda q, k, v, m: (q @ k.T / divide).masked_fill(~m, hide).softmax(dim) @ v
 
 
-def without_the_largest(divide):
+def without_the_largest(divide, of_the_table=False):
     def answer(query, key, value, mask):
         scores = query @ key.T / divide
-        weights = (scores - scores.max(dim=1, keepdim=True).values).exp() * mask
+        largest = scores.max() if of_the_table else scores.max(dim=1, keepdim=True).values
+        weights = (scores - largest).exp() * mask
         return weights / weights.sum(1, keepdim=True) @ value
 
     return answer
@@ -134,6 +135,7 @@ def without_the_largest(divide):
     (by_softmax(1), "not divided at all"),
     (without_the_largest(4), "the largest of all, hidden ones too"),
     (without_the_largest(16), "the largest, and still divided by d"),
+    (without_the_largest(4, of_the_table=True), "the largest of the whole table"),
     (lambda q, k, v, m: (q @ k.T / 4).softmax(-1) * m @ v, "masked after the softmax"),
     (lambda q, k, v, m: (q @ k.T / 4).softmax(-1) @ v, "the mask is lost"),
     (by_softmax(4, dim=0), "softmax over the queries"),
