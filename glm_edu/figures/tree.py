@@ -55,9 +55,9 @@ def _table(name: str, lines: Sequence[Line], most: int) -> str:
 
 
 def _row(line: Line, all_of_them: int, most: int) -> str:
-    one = line.name == "{i}"
-    kind = fill("module_trees", "copies", layers=line.copies, name=line.kind) if one else line.kind
-    name = fill("module_trees", "each", last=line.copies - 1) if one else line.name
+    many = line.name == "{i}" and line.copies > 1
+    kind = fill("module_trees", "copies", layers=line.copies, name=line.kind) if many else line.kind
+    name = fill("module_trees", "each", last=line.copies - 1) if many else line.name.replace("{i}", "0")
     official = (f"<code>({esc(name)})</code> " if name else "") + f"<span>{esc(kind)}</span>"
     shape = " × ".join(str(size) for size in line.shape)
     size = f"{line.parameters:,}<small>{esc(_share(line, all_of_them))}</small>" if line.parameters else ""
@@ -69,7 +69,7 @@ def _row(line: Line, all_of_them: int, most: int) -> str:
 
 def _share(line: Line, all_of_them: int) -> str:
     """Of the whole model; what one layer holds, at the line of all layers."""
-    if line.name == "{i}":
+    if line.name == "{i}" and line.copies > 1:
         return fill("module_trees", "sum", layers=line.copies, one=f"{line.parameters // line.copies:,}")
     share = line.parameters / all_of_them
     return f"{share:.1%}" if share >= 0.001 else WORDS["module_trees"]["little"]

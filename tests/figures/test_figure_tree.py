@@ -1,6 +1,7 @@
 """Module trees: every line of the official tree with its bar, and one tree or a choice of them."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from gallery import Markup
@@ -22,6 +23,17 @@ def test_a_row_a_line_with_names_shape_and_count():
     assert words.text["code"] == ["(query_key_value)", "attention.query", "attention.key", "attention.value"]
     assert "12288 × 4096" in words.text["td"] and words.text["td"][-1].startswith("1,409,630,208")
     assert not figure.controls
+
+
+def test_layers_that_are_alike_share_a_line_and_one_layer_stands_as_it_is():
+    tiny = ModelConfig.preset("tiny-chatglm2")
+    for layers, name, kind in ((3, "(0-2)", "3 × GLMBlock"), (1, "(0)", "GLMBlock")):
+        figure = module_trees({"tiny": module_tree(replace(tiny, num_layers=layers))})
+        row = Markup("<tr" + next(row for row in figure.picture.split("<tr") if "GLMBlock" in row))
+        assert (row.text["code"][0], row.text["span"][0]) == (name, kind)
+        whole, one = (figure.data["trees"]["tiny"][line]["parameters"] for line in (0, 7))
+        assert row.text["small"][0] == (f"3 × {one // 3:,}" if layers == 3 else f"{one / whole:.1%}")
+        assert row.all("tr")[0]["style"] == "--d:4"
 
 
 def test_bars_compare_between_models():
