@@ -55,7 +55,9 @@ def test_a_cell_shows_blanks_newlines_and_bytes():
     assert {piece: Token(1, piece).label for piece in labels} == labels
     assert Token(1, "<|blank_4|>", special=True).label == "<|blank_4|>"
     assert Token(1, "", special=True).label == "∅"  # an image's
-    strip = {"one": [text_part(made_tokenizer("chatglm-6b"), "a\n    b")]}
+    part = text_part(made_tokenizer("chatglm-6b"), "a\n    b")
+    assert (part.name, part.kind) == ("text", "text") and not any(token.special for token in part.tokens)
+    strip = {"one": [part]}
     page = Markup(token_strip(strip).picture)
     assert [cell["title"] for cell in page.all("i")][2:4] == ["4: <n>", "130011: <|blank_4|>"]
     assert page.text["b"][2:4] == ["4", "130011"]
