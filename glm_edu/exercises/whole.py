@@ -60,11 +60,11 @@ def check_counts(lora: object, rows: object, shared: object) -> Verdict:
 
 def count_parameters(
     config: ModelConfig, *, bias: bool = True, centre: bool = True, groups: bool = True, gate: bool = True,
-    norms: int = 2, last: bool = True, tables: int | None = None,
+    widths: bool = True, norms: int = 2, last: bool = True, tables: int | None = None,
 ) -> int:  # fmt: skip
     """What ``ModelConfig.parameter_count`` says, part by part; each option leaves something out."""
     h, f = config.hidden_size, config.feedforward_size
-    query = config.num_heads * config.head_dim
+    query = config.num_heads * config.head_dim if widths else h
     fused = query + 2 * (config.num_kv_groups if groups else config.num_heads) * config.head_dim
     ways_in = 2 if gate and config.feedforward == "gated" else 1
     norm = h * (2 if centre and config.norm == "layernorm" else 1)
@@ -82,6 +82,8 @@ ASKED = {
     "LLaMA-7B": ModelConfig.preset("llama-7b"),
     "LLaMA-7B with one table": replace(ModelConfig.preset("llama-7b"), tied_head=True),
     "ChatGLM2-6B without a final norm": replace(SECOND, final_norm=False),
+    "a LLaMA of two layers, with narrow heads and a bias on attention's output": replace(
+        ModelConfig.preset("llama-7b"), num_layers=2, head_dim=64, attention_output_bias=True),
 }
 SHORT: tuple[tuple[str, str, Count], ...] = (
     ("no bias", "Three fields of the config say which linears have a bias; a bias has a number a row.",
@@ -90,6 +92,8 @@ SHORT: tuple[tuple[str, str, Count], ...] = (
      lambda config: count_parameters(config, centre=False)),
     ("keys for every head", "In ChatGLM2-6B keys and values are those of num_kv_groups groups.",
      lambda config: count_parameters(config, groups=False)),
+    ("h for n times d", "The heads together are num_heads times head_dim wide, and that need not be hidden_size.",
+     lambda config: count_parameters(config, widths=False)),
     ("no gate", "A gated feed-forward has three matrices.", lambda config: count_parameters(config, gate=False)),
     ("one norm a block", "A block has a norm before attention and one before the feed-forward.",
      lambda config: count_parameters(config, norms=1)),
@@ -104,7 +108,7 @@ SHORT: tuple[tuple[str, str, Count], ...] = (
 
 
 def check_count(answer: Answer) -> Verdict:
-    """Exercise 2: ``answer(config) -> int`` equals ``config.parameter_count`` for five configs."""
+    """Exercise 2: ``answer(config) -> int`` equals ``config.parameter_count`` for six configs."""
     results = run(answer, [(config,) for config in ASKED.values()])
     if isinstance(results, Verdict):
         return results

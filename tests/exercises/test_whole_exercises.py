@@ -64,6 +64,8 @@ def test_each_part_left_out_has_its_kind(kind, hint, short):
 @pytest.mark.parametrize("answer, kind", [
     (lambda config: config.parameter_count / 1, "not a whole number"),
     (lambda config: config.parameter_count + 1, "another mistake"),
+    (lambda config: config.parameter_count + (config.feedforward_bias - config.attention_output_bias)
+     * config.num_layers * config.hidden_size, "another mistake"),
     (lambda config: 1 // 0, "it stops with an error"),
 ])  # fmt: skip
 def test_other_answers(answer, kind):
