@@ -86,12 +86,9 @@ def _half_of_it(x: Head, clocks: Clocks, turns: Turns, which: int) -> Head:
 
 
 def _mixed(x: Head, clocks: Clocks, turns: Turns) -> Head:
-    parts = [
-        part * angles.cos() + ROTATE["half"](part) * angles.sin()
-        for part, clock in zip(x.chunk(2, -1), clocks, strict=True)
-        for angles in [(clock[:, None] * turns).repeat_interleave(2, -1)]  # s d/2
-    ]
-    return torch.cat(parts, -1)
+    angles = (clocks[:, :, None] * turns).repeat_interleave(2, -1)  # 2 s d/2
+    halves = zip(x.chunk(2, -1), angles.cos(), angles.sin(), strict=True)
+    return torch.cat([half * cos + ROTATE["half"](half) * sin for half, cos, sin in halves], -1)
 
 
 TURNS = (
