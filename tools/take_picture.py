@@ -12,7 +12,7 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "_build" / "html" / "book"
 PICTURES = ROOT / "docs"
-WIDTH, HEIGHT = 1180, 980
+WIDTH, HEIGHT = 1180, 1060
 CHAPTERS = {  # a page, which figure of which kind is in the middle, and the colour scheme
     "chapter-1.jpg": ("01_tokens", "token_strip", 1, "light"),
     "chapter-6.jpg": ("06_rotary", "rotary_clocks", 0, "dark"),
