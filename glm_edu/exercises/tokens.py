@@ -107,7 +107,6 @@ ROWS: tuple[tuple[list[Message]], ...] = (
     ([*ASKED, {"role": "assistant", "content": "你好！"}, {"role": "user", "content": "1+1="}],),
     ([{"role": "system", "content": "1"}, *ASKED],),
 )
-Encode = Callable[[str], list[int]]
 
 
 def _third() -> ChatGLM3Tokenizer:
