@@ -7,6 +7,7 @@ from ipywidgets import Dropdown, IntSlider
 from glm_edu.errors import InputError
 from glm_edu.figures import Figure, mask_painter, rule_mask, rule_positions
 from glm_edu.figures.palette import WORDS
+from glm_edu.figures.panels import check_choice
 from glm_edu.figures.rules import RULES, slide
 from glm_edu.widgets.explorer import Explorer
 
@@ -15,8 +16,9 @@ def explore_mask(tokens: Sequence[str], context: int, *, rule: str = "prefix", c
     """The mask painter with a kernel behind it. ``context`` is the index of sop; its mask token stands before it.
 
     Raises:
-        InputError: a context that leaves no place for the mask token or for sop.
+        InputError: a context that leaves no place for the mask token or for sop, or a rule that is not in ``RULES``.
     """
+    check_choice("the list of rules", RULES, rule, least=1)
     if not 0 < context < len(tokens):
         raise InputError(
             f"context is {context}; sop needs an index from 1 to {len(tokens) - 1}, its mask token before it."

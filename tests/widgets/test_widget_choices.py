@@ -3,7 +3,7 @@
 import pytest
 
 from glm_edu.errors import GLMError
-from glm_edu.widgets import explore_chat, explore_overflow, explore_tree
+from glm_edu.widgets import explore_chat, explore_mask, explore_overflow, explore_tree
 
 
 @pytest.mark.parametrize(
@@ -12,6 +12,7 @@ from glm_edu.widgets import explore_chat, explore_overflow, explore_tree
         (explore_tree, {"preset": "tiny-chatglm2"}, "chatglm-6b, chatglm2-6b, llama-7b"),
         (explore_chat, {"model": "GLM-4"}, "ChatGLM-6B, ChatGLM2-6B, ChatGLM3-6B"),
         (explore_overflow, {"norm": "batchnorm"}, "none, rmsnorm, layernorm"),
+        (explore_mask, {"tokens": ["x", "[gMASK]", "sop"], "context": 2, "rule": "local"}, "prefix, causal"),
     ],
 )
 def test_what_is_not_offered_is_refused(explore, begin, offers):
