@@ -12,7 +12,7 @@ BOXES = (
 )  # fmt: skip
 BLOCK = ("norm", "feed-forward")  # the first and the last box that one block repeats
 WORDS = {"label": "Model map; this chapter: {names}", "bracket": "one block, L times", "in": "in", "out": "out"}
-LETTER, PADDING, LEAST, HEIGHT, GAP, ROW = 5.7, 12, 50, 26, 6, 40  # sizes in the drawing's own units
+LETTER, PADDING, LEAST, HEIGHT, GAP, ROW = 6.3, 12, 50, 26, 6, 40  # sizes in the drawing's own units
 PHONE = 3  # boxes in a row where the page is narrow
 
 
