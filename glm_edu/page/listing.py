@@ -61,7 +61,7 @@ def _row(coloured: str, shape: str, lit: bool) -> str:
     column = f'<span class="glm-shape">{esc(shape)}</span>' if shape else ""
     names = "glm-line glm-hit" if lit else "glm-line"
     code = coloured.lstrip(" ")  # a long line goes on below its own beginning
-    indent = f'<span class="glm-indent">{" " * spaces}</span>' if (spaces := len(coloured) - len(code)) else ""
+    indent = f'<span>{" " * spaces}</span>' if (spaces := len(coloured) - len(code)) else ""
     return f'<span class="{names}">{indent}<span class="glm-code">{code or " "}</span>{column}\n</span>'
 
 

@@ -3,6 +3,7 @@
 import inspect
 import pkgutil
 from importlib import import_module
+from typing import get_type_hints
 
 import pytest
 import torch
@@ -24,9 +25,9 @@ def test_no_chapter_is_left_out():
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: f"{check.__module__.rpartition('.')[2]}.{check.__name__}")
 def test_an_odd_answer_gets_a_sentence(check):
-    kinds = [parameter.annotation for parameter in inspect.signature(check).parameters.values()]
+    kinds = [kind for name, kind in get_type_hints(check).items() if name != "return"]
     for odd in ODD:
-        answer = (lambda *_, odd=odd: odd) if "Answer" in kinds else odd
+        answer = (lambda *_, odd=odd: odd) if Answer in kinds else odd
         verdict = check(*[answer] * len(kinds))
         assert isinstance(verdict, Verdict) and not verdict.ok and verdict.hint, odd
         assert verdict.kind in verdict._repr_html_() or verdict.kind == "it stops with an error"
