@@ -29,7 +29,7 @@ site: env  ## the site alone, from the stored outputs; a warning is an error
 
 test: env  ## everything: style, types, unit, parity, notebooks, site in a real browser
 	@tools/debian.sh chromium=chromium fonts-noto-cjk
-	@$(MAKE) --no-print-directory lint book
+	@$(MAKE) --no-print-directory lint site  # parity is among the tests
 	@$(VENV)/python -m pytest -n 2 --dist loadfile --nbval tests book --cov=glm_edu --cov-report=term --cov-fail-under=95
 
 lint: env  ## style and types
