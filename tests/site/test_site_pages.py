@@ -1,6 +1,6 @@
 """Every built page, on a desk and on a phone, in light and in dark: nothing leaves, nothing breaks, all can read it.
 
-The desk reads from a server. The phone reads from disk, by the keyboard, and asks for stillness: one visit answers all.
+The desk reads from a server, the phone from disk and in stillness; each then goes on by the keyboard, still.
 """
 
 from dataclasses import dataclass, field
@@ -70,8 +70,7 @@ class Seen:
 
 def look(visit: Visit, base: str) -> Seen:
     page = visit.page
-    weight = visit.weight(without="plotly") if base.startswith("http") else {}
-    seen = Seen([], visit.errors, visit.failures, weight)
+    seen = Seen([], visit.errors, visit.failures, visit.weight(without="plotly"))
     read_to_the_end(page)
     seen.overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     seen.sticking_out = page.evaluate(STICKING_OUT)
@@ -81,6 +80,11 @@ def look(visit: Visit, base: str) -> Seen:
     seen.plotly_wanted = int(page.locator(".glm-figure[data-figure=plotly]:visible").count() > 0)
     seen.plotly_loaded = sum("plotly" in request.url for request in visit.requests)
     seen.silent = page.evaluate(SILENT)
+    if "/chapters/" in page.url and not page.locator(".tag_live-kernel").count():
+        seen.silent.append("every chapter has a control for a live kernel")
+    page.emulate_media(reduced_motion="reduce")
+    seen.moving = page.evaluate(MOVING)
+    seen.unreached = beyond_the_keyboard(page)
     seen.left = visit.left_the_site(base)
     return seen
 
@@ -107,11 +111,7 @@ def seen(request: pytest.FixtureRequest, base: str, browser: Browser) -> Seen:
         visit.page.wait_for_function(
             "theme => document.documentElement.dataset.theme === theme", arg=scheme, timeout=WAIT
         )
-        found = look(visit, place)
-        if on_disk:
-            found.moving = visit.page.evaluate(MOVING)
-            found.unreached = beyond_the_keyboard(visit.page)
-    return found
+        return look(visit, place)
 
 
 def test_no_request_leaves_the_site(seen: Seen) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, Response
 
@@ -107,7 +108,15 @@ class Visit:
     def weight(self, without: str) -> dict[str, int]:
         """Bytes over the wire by address, leaving out addresses that hold ``without``."""
         kept = [request for request in self.requests if without not in request.url and request.response()]
-        return {request.url: request.sizes()["responseBodySize"] for request in kept}
+        return {request.url: size(request) for request in kept}
+
+
+def size(request: Request) -> int:
+    """Bytes over the wire; of a file on disk, what they would be."""
+    path = Path(unquote(urlsplit(request.url).path))
+    if not request.url.startswith("file:"):
+        return request.sizes()["responseBodySize"]
+    return len(compressed(path)) if path.suffix in COMPRESSED else path.stat().st_size
 
 
 ARRIVED = "() => document.readyState === 'complete' && !document.querySelector('meta[http-equiv=refresh]')"
